@@ -1,0 +1,91 @@
+"""What happens, as frozen records; telemetry listens, nothing depends on a listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.core.halt import Halt
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
+from orchestrator.core.usage import Usage
+
+Certainty = Literal["known", "estimated", "unknown"]
+TaskStatus = Literal["running", "completed", "halted", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The part all events share: when, and for whom."""
+
+    at: datetime
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted(Event):
+    """A task began, or went on under a new epoch."""
+
+    epoch: int
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskHalted(Event):
+    """A halt latched: no attempt starts any more."""
+
+    halt: Halt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnded(Event):
+    """A run of a task returned; ``cost`` is the task's total over all its resumes."""
+
+    status: TaskStatus
+    cost: Money
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(Event):
+    """Money is reserved and one request goes to the provider."""
+
+    attempt_id: str
+    step: str
+    model: str
+    kind: str
+    reserved: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded(Event):
+    """One request to a provider is over and booked."""
+
+    attempt_id: str
+    step: str
+    model: str
+    kind: str
+    cost: Money
+    certainty: Certainty
+    seconds: float
+    usage: Usage | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDecided(Event):
+    """An ask is answered: which model's reply was taken, and what each check said."""
+
+    step: str
+    model: str
+    accepted: bool
+    confidence: float | None
+    confidence_state: str
+    replayed: bool
+    checks: Mapping[str, bool] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,30 @@
+"""Identifiers of tasks and attempts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+
+TASK_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+def new_task_id() -> str:
+    """A fresh task id; ids sort by the time they were made."""
+    return f"task-{_sortable()}"
+
+
+def new_attempt_id() -> str:
+    """A fresh attempt id; ids sort by the time they were made."""
+    return f"att-{_sortable()}"
+
+
+def child_task_id(parent_task_id: str, key: str) -> str:
+    """The id of a task that runs inside another, the same each time that place is reached again."""
+    digest = hashlib.sha256(f"{parent_task_id}\x00{key}".encode()).hexdigest()
+    return f"task-child-{digest[:32]}"
+
+
+def _sortable() -> str:
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"

@@ -1,0 +1,1 @@
+"""Reserve, settle, release, expire, journal: the facts about money and about what was asked."""

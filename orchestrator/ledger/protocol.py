@@ -1,0 +1,133 @@
+"""What every ledger backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import (
+    Account,
+    AttemptEnd,
+    AttemptIntent,
+    Balance,
+    Decision,
+    Demand,
+    TaskClosing,
+    TaskHistory,
+    TaskOpening,
+    TaskRecord,
+)
+
+
+class Ledger(Protocol):
+    """Reserve, settle, release, expire, journal. Append-only, safe across threads and processes.
+
+    Every coroutine may be awaited from any event loop and returns once its effect is durable.
+    """
+
+    async def open(self) -> None:
+        """Open the store and bring its schema up to date.
+
+        Raises:
+            LedgerUnavailable: If the store cannot be opened.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Write what is queued and close."""
+        ...
+
+    async def open_task(self, opening: TaskOpening) -> int:
+        """Record a new task as running and return its first epoch.
+
+        Raises:
+            TaskExists: If the id is taken.
+        """
+        ...
+
+    async def take_over(
+        self,
+        task_id: str,
+        *,
+        owner: str,
+        add_budget: Money = Money.ZERO,
+        extend: Mapping[str, float] | None = None,
+    ) -> TaskRecord:
+        """Make ``owner`` the owner under the next epoch, set the task running and clear its signal.
+
+        In the same transaction every open attempt of an older epoch expires: its reserve becomes
+        disputed. The budget and the limits grow by what is given.
+
+        Raises:
+            TaskNotFound: If there is no such task.
+        """
+        ...
+
+    async def task(self, task_id: str) -> TaskRecord | None:
+        """The task, or ``None``."""
+        ...
+
+    async def history(self, task_id: str) -> TaskHistory:
+        """All that is known of a task's attempts."""
+        ...
+
+    async def reserve(self, intent: AttemptIntent, demands: Sequence[Demand]) -> None:
+        """Hold ``intent.reserve`` on every account or on none, waiting where promise 2 says so.
+
+        Cancelling the caller withdraws a reservation that still waits; one that was just granted
+        is released before the cancellation goes on.
+
+        Raises:
+            BudgetShort: If a budget of the path cannot serve it, now or by waiting.
+            TaskSignalled: If the task was asked to stop.
+            Fenced: If the epoch is no longer the task's.
+            LedgerUnavailable: If it cannot be recorded.
+        """
+        ...
+
+    async def end(self, end: AttemptEnd) -> None:
+        """Resolve an intent: book the cost, free the hold, journal the reply, in one transaction.
+
+        Raises:
+            AlreadyEnded: If it was resolved before (the owner was fenced, or the hold expired).
+            LedgerUnavailable: If it cannot be recorded.
+        """
+        ...
+
+    def mark(self, task_id: str, kind: str, key: str) -> None:
+        """Note that ``key`` counts towards ``kind``, once however often noted. Does not wait."""
+        ...
+
+    def decide(self, decision: Decision) -> None:
+        """Note a decision. Does not wait; written in order with everything else."""
+        ...
+
+    async def close_task(self, closing: TaskClosing) -> None:
+        """Record how a run of a task returned.
+
+        Raises:
+            Fenced: If the epoch is no longer the task's.
+        """
+        ...
+
+    async def signal(self, task_id: str, reason: HaltReason) -> None:
+        """Ask a running task to stop, whichever process runs it: its next reserve is refused.
+
+        Raises:
+            TaskNotFound: If there is no such task.
+        """
+        ...
+
+    async def balances(self, accounts: Sequence[Account]) -> Sequence[Balance]:
+        """The balance of each account, in order."""
+        ...
+
+    async def expire_overdue(self) -> int:
+        """Expire the holds past their ``expires_at``, but those of this process, which lives."""
+        ...
+
+    async def epoch(self, task_id: str) -> int:
+        """The task's present epoch; 0 if there is no such task."""
+        ...

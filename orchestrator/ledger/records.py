@@ -1,0 +1,290 @@
+"""The facts a ledger holds. Frozen records, the same for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.core.events import Certainty, TaskStatus
+from orchestrator.core.halt import Halt, HaltReason
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope, ScopeKind
+from orchestrator.core.usage import Usage
+
+AttemptKind = Literal["ask", "retry", "escalation"]
+EndKind = Literal["settled", "released", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One budget of one holder in one window: where money is counted.
+
+    Attributes:
+        kind: The kind of holder.
+        identity: The holder, unique in its kind (``acme/research``).
+        window: The window's key (``total``, ``month@Europe/Berlin:2026-11``). A new window is a
+            new account, so nothing is ever reset.
+        starts_at: First instant of the window; ``None`` for ``total`` and ``task``.
+        ends_at: First instant after the window; ``None`` for ``total`` and ``task``.
+    """
+
+    kind: ScopeKind
+    identity: str
+    window: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The account's primary key."""
+        return f"{self.kind}|{self.identity}|{self.window}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one attempt asks of one account.
+
+    Attributes:
+        account: The account.
+        limit: The budget's amount.
+        withheld: The part of ``limit`` this attempt may not touch (``finish_reserve``); never
+            waited for.
+    """
+
+    account: Account
+    limit: Money
+    withheld: Money = Money.ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Sums of one account; ``overrun`` is what providers billed above their bound."""
+
+    settled: Money = Money.ZERO
+    reserved: Money = Money.ZERO
+    disputed: Money = Money.ZERO
+    overrun: Money = Money.ZERO
+
+    @property
+    def committed(self) -> Money:
+        """Settled, reserved and disputed: what promise 1 holds under the limit."""
+        return self.settled + self.reserved + self.disputed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptIntent:
+    """The row written before a request leaves: the hold and the intent in one.
+
+    Attributes:
+        attempt_id: Unique id.
+        task_id: The task.
+        epoch: The owner's epoch of the task; an older one is fenced.
+        key: The journal key (digest of frames, step, request hash, k).
+        request_hash: Digest of what is asked, without model or policy.
+        step: The step's name.
+        kind: First try, retry of the same action, or escalation to another.
+        model: The model's name in the policy.
+        provider_model: The name the provider is asked for.
+        reserve: The worst case this attempt can cost.
+        expires_at: When the hold of a dead owner may be expired: deadline of the attempt + 10 s.
+        at: When the intent was made.
+    """
+
+    attempt_id: str
+    task_id: str
+    epoch: int
+    key: str
+    request_hash: str
+    step: str
+    kind: AttemptKind
+    model: str
+    provider_model: str
+    reserve: Money
+    expires_at: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """The one row that resolves an intent.
+
+    Attributes:
+        attempt_id: The intent.
+        end: ``settled`` (billed, perhaps zero), ``released`` (never billed) or ``expired``
+            (its owner died).
+        cost: What is booked on the accounts, at most the reserve.
+        overrun: What the provider billed above the reserve; booked apart.
+        certainty: How sure ``cost`` is.
+        usage: Tokens as the provider said, if believable.
+        served_model: The model the provider says it served.
+        price_source: Where the price came from (``policy``, ``genai-prices 0.2.3``).
+        error: Why there is no reply; ``None`` if there is one.
+        seconds: Time from intent to end.
+        at: When it ended.
+        reply: The journaled reply, to be replayed on resume; ``None`` if there is none.
+    """
+
+    attempt_id: str
+    end: EndKind
+    cost: Money
+    certainty: Certainty
+    seconds: float
+    at: datetime
+    overrun: Money = Money.ZERO
+    usage: Usage | None = None
+    served_model: str | None = None
+    price_source: str | None = None
+    error: str | None = None
+    reply: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """An intent with its end; ``end`` is ``None`` while it is open."""
+
+    intent: AttemptIntent
+    end: AttemptEnd | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which reply answered one ask, and why; kept for explanation and for an exact resume.
+
+    Attributes:
+        task_id: The task.
+        key: The journal key of the ask.
+        step: The step.
+        attempt_id: The attempt whose reply was taken.
+        accepted: Whether its checks passed (``False``: best reply below the threshold).
+        confidence: What the checks make of it; ``None`` without checks.
+        confidence_state: ``uncalibrated`` until a calibration exists.
+        checks: Verdict of each check by name.
+        at: When.
+    """
+
+    task_id: str
+    key: str
+    step: str
+    attempt_id: str
+    accepted: bool
+    confidence: float | None
+    confidence_state: str
+    at: datetime
+    checks: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOpening:
+    """What is stored when a task starts, before anything is spent.
+
+    Attributes:
+        scope: Who it belongs to.
+        owner: The process that runs it.
+        graph: ``module:name`` if the graph was given so, else a label.
+        policy: The policy's path as given.
+        input_type: How ``input_body`` is encoded.
+        input_body: The input; a crash may leave no checkpoint to take it from.
+        budget: The task's own budget when ``run`` lowered the policy's.
+        timeout_s: The task's own timeout when ``run`` lowered the policy's.
+        parent_key: The journal key in the parent task, for a task run inside another.
+        at: When.
+    """
+
+    scope: Scope
+    owner: str
+    graph: str
+    policy: str
+    input_type: str
+    input_body: bytes
+    at: datetime
+    budget: Money | None = None
+    timeout_s: float | None = None
+    parent_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """A task as the ledger knows it now.
+
+    Attributes:
+        opening: How it started. ``input_body`` may be empty once bodies have expired.
+        status: ``running`` also when its owner is dead: only a takeover can tell.
+        epoch: Grows by one with each owner.
+        added_budget: All ``add_budget`` of its resumes together.
+        extensions: All ``extend`` of its resumes, added up by limit name.
+        running_s: Time it ran, over all resumes that ended.
+        halt: The last halt, if it is halted.
+        error: The last error, if it failed.
+        output: The encoded output (type, body), if it completed and bodies are kept.
+        updated_at: When the status last changed.
+    """
+
+    opening: TaskOpening
+    status: TaskStatus
+    epoch: int
+    updated_at: datetime
+    added_budget: Money = Money.ZERO
+    extensions: Mapping[str, float] = field(default_factory=dict)
+    running_s: float = 0.0
+    halt: Halt | None = None
+    error: str | None = None
+    output: tuple[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskClosing:
+    """What is stored when a run of a task returns."""
+
+    task_id: str
+    epoch: int
+    status: TaskStatus
+    running_s: float
+    at: datetime
+    halt: Halt | None = None
+    error: str | None = None
+    output: tuple[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHistory:
+    """All a resume needs: attempts in order, decisions by key, and what was counted.
+
+    Attributes:
+        attempts: In the order of their intents.
+        decisions: Last decision by journal key.
+        marks: Keys counted once each, by kind (``steps``, ``tool_calls``).
+    """
+
+    attempts: tuple[AttemptRecord, ...]
+    decisions: Mapping[str, Decision]
+    marks: Mapping[str, frozenset[str]]
+
+
+class BudgetShort(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown
+    """An account of the path can never serve the demand as things are.
+
+    Attributes:
+        demand: The demand that does not fit.
+        balance: The account's balance when it was judged.
+    """
+
+    def __init__(self, demand: Demand, balance: Balance) -> None:
+        """Carry what was judged."""
+        super().__init__(demand.account.key)
+        self.demand = demand
+        self.balance = balance
+
+
+class TaskSignalled(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown
+    """Someone asked this task to stop (``paused`` or ``cancelled``)."""
+
+    def __init__(self, reason: HaltReason) -> None:
+        """Carry the reason."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AlreadyEnded(Exception):  # noqa: N818 - names the fact
+    """An attempt was to be resolved a second time."""

@@ -1,0 +1,1 @@
+"""What stops one task: time, model calls, tool calls, tokens, steps, repeats."""

@@ -1,0 +1,1 @@
+"""Asking a model: one protocol, the LiteLLM client, retries, and a scripted model for tests."""

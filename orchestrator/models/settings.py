@@ -1,0 +1,34 @@
+"""Which model is asked, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.pricing.price import Price
+
+DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """One entry under ``models:`` of a policy.
+
+    Attributes:
+        name: The name steps use (``small``).
+        model: The provider's name with its prefix, as LiteLLM takes it (``openai/gpt-5-nano``).
+        api_base: Address of an OpenAI-compatible server, if not the provider's own.
+        api_key_env: The environment variable that holds the key, if not the provider's usual one.
+        region: Region to ask in, where the provider has regions.
+        max_output_tokens: Sent with every request, so that its worst case is bounded.
+        effort: Reasoning effort, where the model has one (``low``, ``medium``, ``high``).
+        price: The policy's own price, which wins over every price list.
+    """
+
+    name: str
+    model: str
+    api_base: str | None = None
+    api_key_env: str | None = None
+    region: str | None = None
+    max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
+    effort: str | None = None
+    price: Price | None = None

@@ -1,0 +1,1 @@
+"""The YAML of a team, checked and merged into one Policy whose every value knows its source."""

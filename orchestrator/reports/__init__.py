@@ -1,0 +1,1 @@
+"""Questions about money, answered from the ledger and nothing else."""

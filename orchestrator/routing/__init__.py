@@ -1,0 +1,1 @@
+"""Which model answers a step: candidates, checks, and when to escalate."""

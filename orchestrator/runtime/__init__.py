@@ -1,0 +1,1 @@
+"""Agents on LangGraph: context, call, run, halt, resume."""
