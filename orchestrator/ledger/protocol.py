@@ -69,6 +69,10 @@ class Ledger(Protocol):
         """The task, or ``None``."""
         ...
 
+    async def family(self, task_id: str) -> Sequence[str]:
+        """The task's id and the ids of all tasks that ran inside it, outermost first."""
+        ...
+
     async def history(self, task_id: str) -> TaskHistory:
         """All that is known of a task's attempts."""
         ...

@@ -88,6 +88,11 @@ class ModelCallError(OrchestratorError):
         self.status = status
         self.retry_after_s = retry_after_s
 
+    @property
+    def is_about_request(self) -> bool:
+        """Whether the request itself was rejected, not the key, the account or the model's name."""
+        return self.kind == "rejected" and self.status not in {None, 401, 403, 404}
+
 
 class ModelClient(Protocol):
     """Something that can be asked. All methods run on the runtime's own event loop."""

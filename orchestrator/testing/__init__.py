@@ -1,1 +1,11 @@
-"""What a user needs to test an agent without a provider."""
+"""What a user needs to test an agent without a provider.
+
+:class:`ScriptedModel` answers in the process; ``Upstream`` in
+:mod:`orchestrator.testing.upstream.server` replays recorded answers over HTTP and misbehaves on
+demand.
+"""
+
+from orchestrator.models.scripted import ScriptedModel as ScriptedModel
+from orchestrator.models.scripted import ScriptedReply as ScriptedReply
+
+__all__ = ["ScriptedModel", "ScriptedReply"]

@@ -1,0 +1,311 @@
+"""A store in memory: for tests, and for tasks nobody wants to resume after the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from typing import TypeVar
+
+from orchestrator.core.halt import HaltReason
+from orchestrator.ledger.records import (
+    Account,
+    AttemptEnd,
+    AttemptIntent,
+    AttemptRecord,
+    Decision,
+    TaskHistory,
+    TaskOpening,
+    TaskRecord,
+)
+from orchestrator.ledger.rows import (
+    AccountRow,
+    Body,
+    BodyKind,
+    Changes,
+    Fact,
+    Hold,
+    Loaded,
+    TaskState,
+    Wanted,
+    to_us,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class MemoryStore:
+    """Dictionaries, and a list of what to undo if a transaction is rolled back."""
+
+    shared = False
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._tasks: dict[str, tuple[TaskRecord, HaltReason | None]] = {}
+        self._attempts: dict[str, tuple[AttemptIntent, tuple[int, ...]]] = {}
+        self._ends: dict[str, AttemptEnd] = {}
+        self._accounts: dict[int, AccountRow] = {}
+        self._account_ids: dict[str, int] = {}
+        self._seeds: dict[int, AccountRow] = {}
+        self._bodies: dict[tuple[str, BodyKind, str], Body] = {}
+        self._marks: dict[tuple[str, str, str], None] = {}
+        self._decisions: dict[int, Decision] = {}
+        self._undo: list[Callable[[], object]] = []
+
+    def open(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do; what is stored is lost with the object."""
+
+    def version(self) -> int:
+        """Always the same: nobody else can write."""
+        return 0
+
+    def begin(self, *, write: bool) -> None:  # noqa: ARG002 - nobody else can write
+        """Start to note what to undo."""
+        self._undo.clear()
+
+    def commit(self) -> None:
+        """Keep what was written."""
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Undo, newest first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def load(self, wanted: Wanted) -> Loaded:
+        """The wanted rows, as copies that the caller may change."""
+        loaded = Loaded()
+        for task_id in wanted.tasks & self._tasks.keys():
+            record, signal = self._tasks[task_id]
+            loaded.tasks[task_id] = TaskState(record.epoch, record.status, signal)
+        ids = {self._account_ids[key] for key in wanted.accounts & self._account_ids.keys()}
+        for attempt_id in wanted.holds & self._attempts.keys():
+            hold = self._hold(attempt_id)
+            loaded.holds[attempt_id] = hold
+            if hold.is_open:
+                ids.update(hold.account_ids)
+        loaded.accounts = {account_id: self._accounts[account_id].copy() for account_id in ids}
+        return loaded
+
+    def write(self, changes: Changes) -> None:
+        """Write a batch's changes."""
+        for intent, account_ids in changes.intents:
+            self._put(self._attempts, intent.attempt_id, (intent, account_ids))
+        for end in changes.ends:
+            self._put(self._ends, end.attempt_id, replace(end, reply=None))
+        for body in changes.bodies:
+            self.insert_body(body)
+        for account_id, row in changes.accounts.items():
+            self._put(self._accounts, account_id, row.copy())
+        for mark in changes.marks:
+            self._put(self._marks, mark, None)
+        for decision in changes.decisions:
+            self._put(self._decisions, len(self._decisions), decision)
+
+    def insert_task(self, opening: TaskOpening, state: TaskState) -> None:
+        """Store a new task, without its input."""
+        record = TaskRecord(
+            opening=replace(opening, input_body=b""),
+            status=state.status,
+            epoch=state.epoch,
+            updated_at=opening.at,
+        )
+        self._put(self._tasks, opening.scope.task_id, (record, state.signal))
+
+    def update_task(self, record: TaskRecord, signal: HaltReason | None) -> None:
+        """Replace what may change about a task; never how it started, nor its bodies."""
+        task_id = record.opening.scope.task_id
+        started = self._tasks[task_id][0].opening
+        kept = replace(record, opening=replace(started, owner=record.opening.owner), output=None)
+        self._put(self._tasks, task_id, (kept, signal))
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """The task with its bodies, as far as they are kept."""
+        if task_id not in self._tasks:
+            return None
+        record = self._tasks[task_id][0]
+        given = self._bodies.get((task_id, "input", ""))
+        output = self._bodies.get((task_id, "output", ""))
+        return replace(
+            record,
+            opening=replace(record.opening, input_body=given.body if given else b""),
+            output=(output.encoding, output.body) if output else None,
+        )
+
+    def descendants(self, task_id: str) -> list[str]:
+        """Ids of the tasks that run, or ran, inside this one; outermost first."""
+        scopes = (record.opening.scope for record, _ in self._tasks.values())
+        inside = [scope for scope in scopes if task_id in scope.ancestors]
+        return [scope.task_id for scope in sorted(inside, key=lambda it: len(it.ancestors))]
+
+    def insert_account(self, account: Account, seed: AccountRow) -> AccountRow:
+        """Store an account that starts with ``seed``, and number it."""
+        row = replace(seed, account_id=len(self._accounts) + 1)
+        self._put(self._accounts, row.account_id, row.copy())
+        self._put(self._account_ids, account.key, row.account_id)
+        self._put(self._seeds, row.account_id, row.copy())
+        return row
+
+    def spent(self, account: Account) -> tuple[int, int]:
+        """What the attempts of the account's holder and window cost, and their overrun, in nano."""
+        cost = overrun = 0
+        for attempt_id, (intent, _) in self._attempts.items():
+            scope = self._tasks[intent.task_id][0].opening.scope
+            is_held = scope.identity(account.kind) == account.identity or (
+                account.kind == "task" and account.identity in scope.ancestors
+            )
+            if not is_held or not _is_inside(intent.at, account):
+                continue
+            end = self._ends.get(attempt_id)
+            cost += intent.reserve.nano if end is None else end.cost.nano
+            overrun += 0 if end is None else end.overrun.nano
+        return cost, overrun
+
+    def holds(self, task_ids: Sequence[str]) -> list[Hold]:
+        """Open attempts of these tasks."""
+        return [hold for hold in self._open_holds() if hold.task_id in task_ids]
+
+    def overdue(self, now_us: int) -> list[Hold]:
+        """Open attempts whose ``expires_at`` has come."""
+        return [hold for hold in self._open_holds() if hold.expires_at_us <= now_us]
+
+    def insert_body(self, body: Body) -> None:
+        """Store a body, in place of one with the same task, kind and key."""
+        self._put(self._bodies, (body.task_id, body.kind, body.key), body)
+
+    def retain_bodies(
+        self, task_ids: Iterable[str], kinds: Sequence[BodyKind], until_us: int | None
+    ) -> None:
+        """Let these tasks' bodies expire at ``until_us``; ``None``: keep them."""
+        for body in self._select_bodies(task_ids, kinds):
+            self.insert_body(body._replace(expires_at_us=until_us))
+
+    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
+        """Remove these tasks' bodies."""
+        for body in self._select_bodies(task_ids, kinds):
+            self._drop_body(body)
+
+    def purge_bodies(self, now_us: int) -> None:
+        """Remove the bodies whose time has come."""
+        for body in list(self._bodies.values()):
+            if body.expires_at_us is not None and body.expires_at_us <= now_us:
+                self._drop_body(body)
+
+    def abandoned(self, before_us: int) -> list[str]:
+        """Tasks still called running that gave no sign of life since ``before_us``."""
+        lively = {
+            intent.task_id for intent, _ in self._attempts.values() if to_us(intent.at) > before_us
+        }
+        return [
+            task_id
+            for task_id, (record, _) in self._tasks.items()
+            if record.status == "running"
+            and to_us(record.updated_at) <= before_us
+            and task_id not in lively
+        ]
+
+    def history(self, task_id: str) -> TaskHistory:
+        """Attempts, decisions and marks of a task."""
+        own_marks = sorted(mark for mark in self._marks if mark[0] == task_id)
+        return TaskHistory(
+            attempts=tuple(
+                self._record(attempt_id, with_reply=True)
+                for attempt_id, (intent, _) in self._attempts.items()
+                if intent.task_id == task_id
+            ),
+            decisions={
+                decision.key: decision
+                for decision in self._decisions.values()
+                if decision.task_id == task_id
+            },
+            marks={
+                kind: frozenset(key for _, _, key in marks)
+                for kind, marks in groupby(own_marks, key=lambda mark: mark[1])
+            },
+        )
+
+    def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
+        """Attempts whose owner died, without replies; of one task or of all."""
+        return [
+            self._record(attempt_id, with_reply=False)
+            for attempt_id, (intent, _) in self._attempts.items()
+            if task_id in (None, intent.task_id)
+            and attempt_id in self._ends
+            and self._ends[attempt_id].end == "expired"
+        ]
+
+    def accounts(self) -> Iterator[tuple[AccountRow, AccountRow]]:
+        """Every account with its seed."""
+        for account_id, row in self._accounts.items():
+            yield row.copy(), self._seeds[account_id].copy()
+
+    def facts(self) -> Iterator[Fact]:
+        """Every attempt."""
+        for attempt_id, (intent, account_ids) in self._attempts.items():
+            end = self._ends.get(attempt_id)
+            yield Fact(
+                attempt_id=attempt_id,
+                reserve=intent.reserve.nano,
+                account_ids=account_ids,
+                end=None if end is None else end.end,
+                cost=0 if end is None else end.cost.nano,
+                overrun=0 if end is None else end.overrun.nano,
+            )
+
+    def orphans(self) -> list[str]:
+        """Rows that refer to a row that is not there: none, for nothing is ever removed."""
+        return []
+
+    def _hold(self, attempt_id: str) -> Hold:
+        intent, account_ids = self._attempts[attempt_id]
+        return Hold(
+            attempt_id=attempt_id,
+            task_id=intent.task_id,
+            epoch=intent.epoch,
+            reserve=intent.reserve.nano,
+            account_ids=account_ids,
+            at_us=to_us(intent.at),
+            expires_at_us=to_us(intent.expires_at),
+            is_open=attempt_id not in self._ends,
+        )
+
+    def _open_holds(self) -> Iterator[Hold]:
+        return (self._hold(one) for one in self._attempts if one not in self._ends)
+
+    def _record(self, attempt_id: str, *, with_reply: bool) -> AttemptRecord:
+        intent, _ = self._attempts[attempt_id]
+        end = self._ends.get(attempt_id)
+        body = self._bodies.get((intent.task_id, "reply", attempt_id))
+        if end is not None and body is not None and with_reply:
+            end = replace(end, reply=body.body)
+        return AttemptRecord(intent, end)
+
+    def _select_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> list[Body]:
+        wanted = set(task_ids)
+        return [
+            body for body in self._bodies.values() if body.task_id in wanted and body.kind in kinds
+        ]
+
+    def _drop_body(self, body: Body) -> None:
+        key = (body.task_id, body.kind, body.key)
+        del self._bodies[key]
+        self._undo.append(lambda: self._bodies.update({key: body}))
+
+    def _put(self, rows: dict[K, V], key: K, row: V) -> None:
+        if key in rows:
+            before = rows[key]
+            self._undo.append(lambda: rows.update({key: before}))
+        else:
+            self._undo.append(lambda: rows.pop(key))
+        rows[key] = row
+
+
+def _is_inside(at: datetime, account: Account) -> bool:
+    return (account.starts_at is None or at >= account.starts_at) and (
+        account.ends_at is None or at < account.ends_at
+    )

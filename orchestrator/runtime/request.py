@@ -1,0 +1,122 @@
+"""What a step asks, in one canonical form, with a digest that does not know the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from orchestrator.models.protocol import Message, ModelRequest
+from orchestrator.models.settings import ModelSettings
+from orchestrator.runtime.results import Reply
+
+Prompt = str | Sequence[Any]
+Check = Callable[[Reply], "bool | float | Awaitable[bool | float]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRequest:
+    """One ask, before any model is chosen.
+
+    Attributes:
+        step: The step's name.
+        finish: Whether it may draw on the ``finish_reserve``.
+        messages: The conversation in OpenAI's chat form.
+        tools: Tool definitions in OpenAI's form.
+        schema: JSON Schema of the reply, or ``None``.
+        schema_type: The pydantic model the schema came from, or ``None``.
+        check: The user's own check, or ``None``.
+        digest: Digest of messages, tools and schema: never of model, policy or router state.
+    """
+
+    step: str
+    messages: tuple[Message, ...]
+    finish: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+    schema_type: type[Any] | None = None
+    check: Check | None = None
+    digest: str
+
+    def to(self, settings: ModelSettings) -> ModelRequest:
+        """The request as it is sent to one model."""
+        return ModelRequest(
+            settings=settings, messages=self.messages, tools=self.tools, schema=self.schema
+        )
+
+
+def ask_request(
+    step: str,
+    prompt: Prompt,
+    *,
+    finish: bool = False,
+    schema: type[Any] | Mapping[str, Any] | None = None,
+    check: Check | None = None,
+    tools: Sequence[Any] | None = None,
+) -> AskRequest:
+    """Bring what the user gave into canonical form.
+
+    Raises:
+        TypeError: If the prompt, a message, the schema or a tool has no form that can be sent.
+    """
+    messages = _messages(prompt)
+    definitions = tuple(_tool(tool) for tool in tools or ())
+    schema_type, schema_json = _schema(schema)
+    return AskRequest(
+        step=step,
+        finish=finish,
+        messages=messages,
+        tools=definitions,
+        schema=schema_json,
+        schema_type=schema_type,
+        check=check,
+        digest=digest([messages, definitions, schema_json]),
+    )
+
+
+def digest(value: object) -> str:
+    """SHA-256 of ``value`` as canonical JSON: sorted keys, no white space."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        return ({"role": "user", "content": prompt},)
+    given: list[Any] = [prompt] if hasattr(prompt, "content") else list(prompt)
+    if not given:
+        message = "An ask needs a prompt: text, or a list with at least one message."
+        raise TypeError(message)
+    if all(isinstance(one, Mapping) for one in given):
+        for one in given:
+            if "role" not in one:
+                message = f"A message needs a role, as {{'role': 'user', 'content': …}}: {one!r}"
+                raise TypeError(message)
+        return tuple(given)
+    # Imported late: a plain prompt needs no LangChain.
+    from langchain_core.messages import convert_to_openai_messages  # noqa: PLC0415
+
+    return tuple(convert_to_openai_messages(given))
+
+
+def _tool(tool: Any) -> Mapping[str, Any]:
+    if isinstance(tool, dict) and "function" in tool:
+        return tool
+    from langchain_core.utils.function_calling import convert_to_openai_tool  # noqa: PLC0415
+
+    return convert_to_openai_tool(tool)
+
+
+def _schema(
+    schema: Any,
+) -> tuple[type[Any] | None, Mapping[str, Any] | None]:
+    if schema is None or isinstance(schema, Mapping):
+        return None, schema
+    from pydantic import BaseModel  # noqa: PLC0415 - only an ask with a schema needs it
+
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return schema, schema.model_json_schema()
+    message = f"schema= takes a pydantic model or a JSON Schema as a dict, not {schema!r}."
+    raise TypeError(message)

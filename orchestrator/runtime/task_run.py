@@ -1,0 +1,311 @@
+"""One run of one task: what it owns, what it may still do, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from orchestrator.budgets.demands import demands
+from orchestrator.budgets.rules import BudgetRule
+from orchestrator.core.clock import Clock
+from orchestrator.core.errors import Fenced
+from orchestrator.core.events import Event, TaskHalted
+from orchestrator.core.halt import Halt, Halted, HaltReason
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
+from orchestrator.ledger.protocol import Ledger
+from orchestrator.ledger.records import Demand
+from orchestrator.limits.deadline import Deadline
+from orchestrator.limits.gauge import Gauge
+from orchestrator.limits.settings import LimitSettings
+from orchestrator.models.protocol import ModelClient
+from orchestrator.policy.records import AgentPolicy
+from orchestrator.runtime.engine import mirror
+from orchestrator.runtime.frames import Frames, prefixes
+from orchestrator.runtime.journal import Journal, JournaledReply
+from orchestrator.runtime.services import Services
+from orchestrator.runtime.slot import Slot
+
+HARD_STOPS: frozenset[HaltReason] = frozenset({"timeout", "paused", "cancelled"})
+"""Reasons for which no further node starts; after others, nodes that ask nothing may still run."""
+
+
+@dataclass(eq=False, kw_only=True)
+class TaskRun:
+    """The state of one run of one task, shared by its nodes, threads and attempts.
+
+    Attributes:
+        scope: Who it belongs to.
+        epoch: The epoch under which it writes.
+        policy: The rules of its agent.
+        limits: Its limits, as this run may have changed them.
+        rules: The budgets that apply, the task's own included, as this run may have changed them.
+        services: What it runs with.
+        journal: What it was already answered.
+        gauge: Its counters.
+        deadline: When its time is over.
+        parent: The run it is a part of, if it runs inside another task.
+        halt: Why it stops; latched, the first reason stays.
+        cancelled: Set when ``cancel()`` wants the graph itself stopped.
+    """
+
+    scope: Scope
+    epoch: int
+    policy: AgentPolicy
+    limits: LimitSettings
+    rules: tuple[BudgetRule, ...]
+    services: Services
+    journal: Journal
+    gauge: Gauge
+    deadline: Deadline
+    parent: TaskRun | None = None
+    halt: Halt | None = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    frames: Frames = field(default_factory=Frames)
+    fenced: Fenced | None = None
+    _committed: Money = Money.ZERO
+    _closed: bool = False
+    _refused: set[str] = field(default_factory=set)
+    _slots: set[Slot] = field(default_factory=set)
+    _pending: set[Future[Any]] = field(default_factory=set)
+    _asking: set[asyncio.Task[Any]] = field(default_factory=set)
+    _children: set[TaskRun] = field(default_factory=set)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return self.services.ledger
+
+    @property
+    def client(self) -> ModelClient:
+        """The client that asks models."""
+        return self.services.client
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        return self.services.clock
+
+    def emit(self, event: Event) -> None:
+        """Tell the listeners."""
+        self.services.emit(event)
+
+    # What it may spend
+
+    def demands(self, now: datetime, *, finish: bool) -> tuple[Demand, ...]:
+        """What one attempt asks of every budget that counts it, those of the parents included."""
+        inherited = self.parent.demands(now, finish=finish) if self.parent else ()
+        return demands(self.rules, self.scope, now, finish=finish, inherited=inherited)
+
+    def attempt_timeout_s(self, step: str) -> float:
+        """How long one attempt of ``step`` may take."""
+        return self.policy.steps[step].timeout_s or self.limits.attempt_timeout_s
+
+    def booked(self, change: Money) -> None:
+        """Note that the task, and each around it, has ``change`` more reserved or spent."""
+        with self._lock:
+            self._committed += change
+        if self.parent is not None:
+            self.parent.booked(change)
+
+    def money_left(self) -> Money | None:
+        """What is left of the tightest task budget around here, its finish reserve left out."""
+        around = self.parent.money_left() if self.parent else None
+        left = [around] if around is not None else []
+        left += [
+            max(rule.limit - rule.finish_reserve - self._committed, Money.ZERO)
+            for rule in self.rules
+            if rule.scope == "task"
+        ]
+        return min(left, default=None)
+
+    def money_allowed_nano(self) -> int | None:
+        """The task's own budget, its finish reserve left out."""
+        own = [rule.limit - rule.finish_reserve for rule in self.rules if rule.scope == "task"]
+        return min(own).nano if own else None
+
+    # How it stops
+
+    def latch(self, halt: Halt) -> Halt:
+        """Stop: no attempt starts any more, here or in a task inside this one. First halt stays."""
+        with self._lock:
+            if self.halt is not None:
+                return self.halt
+            self.halt = halt
+            children = tuple(self._children)
+        self.emit(TaskHalted(at=self.clock.now(), scope=self.scope, halt=halt))
+        for child in children:
+            child.latch(halt)
+        self._stop_slots("waiting")
+        return halt
+
+    def cut(self) -> None:
+        """Cancel what is on the wire: a deadline or ``cancel()``, nothing else."""
+        with self._lock:
+            children = tuple(self._children)
+        for child in children:
+            child.cut()
+        self._stop_slots("waiting", "wire")
+
+    def fence(self, error: Fenced) -> None:
+        """Another owner has the task: stop, and write nothing more."""
+        self.fenced = error
+        self.latch(Halt(reason="cancelled", scope="task", detail=str(error)))
+        self.close()
+
+    def refuse(self, halt: Halt, namespace: str) -> Halted:
+        """Latch ``halt`` where it applies, mark the node; the caller raises what this returns."""
+        self._concerned(halt).latch(halt)
+        halt = self.latch(halt)
+        with self._lock:
+            self._refused.update(prefixes(namespace))
+        return Halted(halt)
+
+    def _concerned(self, halt: Halt) -> TaskRun:
+        """The outermost run of those around this one that the same budget or limit stops."""
+        concerned = self
+        run: TaskRun | None = self
+        while run is not None:
+            if run.scope.task_id == halt.holder or any(
+                rule.scope == halt.scope and run.scope.identity(rule.scope) == halt.holder
+                for rule in run.rules
+            ):
+                concerned = run
+            run = run.parent
+        return concerned
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether any node was refused."""
+        return bool(self._refused)
+
+    def was_refused(self, namespace: str | None) -> bool:
+        """Whether a node's result must be dropped."""
+        return self._closed or (namespace is not None and namespace in self._refused)
+
+    def close(self) -> None:
+        """Drop the results of whatever still runs."""
+        self._closed = True
+
+    async def owns_task(self) -> bool:
+        """Whether this run may still write for the task."""
+        return not self._closed and await self.ledger.epoch(self.scope.task_id) == self.epoch
+
+    def stop_if_halted(self) -> None:
+        """Let nothing start once the task has halted.
+
+        Raises:
+            TimeoutError: As if the wait it stands before had been ended.
+        """
+        if self.halt is not None:
+            raise TimeoutError
+
+    def halt_or_timeout(self, step: str | None) -> Halt:
+        """The latched halt, or that of the deadline which ended a wait before anyone latched it."""
+        timed_out = Halt(reason="timeout", scope="task", step=step, detail="The time is over.")
+        return self.halt or self.deadline.check(step) or timed_out
+
+    def signalled(self, reason: HaltReason) -> Halt:
+        """The halt of a signal from outside."""
+        detail = f"The task was {reason} from outside; resume to go on."
+        return Halt(reason=reason, scope="task", detail=detail, holder=self.scope.task_id)
+
+    # Nodes and tools, told by the handler
+
+    def node_may_start(self, namespace: str, metadata: Mapping[str, Any]) -> bool:
+        """Name a node's place and count it; ``False`` if it must not start."""
+        place = self.frames.enter(namespace, metadata)
+        if self.halt is not None and self.halt.reason in HARD_STOPS:
+            self.refuse(self.halt, namespace)
+            return False
+        if halt := self.gauge.before_step(place):
+            self.refuse(halt, namespace)
+            return False
+        self.ledger.mark(self.scope.task_id, "steps", place)
+        return True
+
+    def tool_may_start(self, namespace: str, name: str, arguments: str) -> bool:
+        """Count a tool call; ``False`` if it must not start."""
+        if self.halt is not None:
+            self.refuse(self.halt, namespace)
+            return False
+        place = self.frames.key(namespace, f"tool:{name}", arguments)
+        if halt := self.gauge.before_tool_call(place):
+            self.refuse(halt, namespace)
+            return False
+        self.ledger.mark(self.scope.task_id, "tool_calls", place)
+        return True
+
+    # Attempts in flight
+
+    def launch(self, slot: Slot, work: Any, key: str) -> Future[JournaledReply]:
+        """Put an attempt on the engine's loop and keep hold of it until its end."""
+        with self._lock:
+            future: Future[JournaledReply] = self.services.engine.submit(work)
+            self._slots.add(slot)
+            self._pending.add(future)
+            self.journal.in_flight[key] = future
+        future.add_done_callback(lambda done: self._landed(slot, done, key))
+        return future
+
+    async def land(self) -> None:
+        """Wait until every attempt in flight has come to its end."""
+        while pending := self.pending():
+            mirrors = [asyncio.wrap_future(mirror(one)) for one in pending]
+            await asyncio.shield(asyncio.wait(mirrors))
+
+    def pending(self) -> tuple[Future[Any], ...]:
+        """Attempts that have not come to their end, those of tasks inside this one included."""
+        with self._lock:
+            own = tuple(self._pending)
+            children = tuple(self._children)
+        return own + tuple(future for child in children for future in child.pending())
+
+    def adopt(self, child: TaskRun) -> None:
+        """A task runs inside this one from now on."""
+        with self._lock:
+            self._children.add(child)
+            halt = self.halt
+        if halt is not None:
+            child.latch(halt)
+
+    def release(self, child: TaskRun) -> None:
+        """A task that ran inside this one has returned."""
+        with self._lock:
+            self._children.discard(child)
+
+    def keep(self, asking: asyncio.Task[Any]) -> None:
+        """Hold on to a stream's ask whose reader may leave before its end."""
+        with self._lock:
+            self._asking.add(asking)
+        asking.add_done_callback(self._forget)
+
+    def withdraw(self, slot: Slot) -> None:
+        """The asker has gone: stop waiting for money; what is on the wire goes on to its end."""
+        self.services.engine.loop.call_soon_threadsafe(slot.stop, "waiting")
+
+    def _forget(self, asking: asyncio.Task[Any]) -> None:
+        with self._lock:
+            self._asking.discard(asking)
+        if not asking.cancelled():
+            # Its reader raises it, or has left: then nobody is to be told.
+            asking.exception()
+
+    def _landed(self, slot: Slot, future: Future[JournaledReply], key: str) -> None:
+        with self._lock:
+            self._slots.discard(slot)
+            self._pending.discard(future)
+            if self.journal.in_flight.get(key) is future:
+                del self.journal.in_flight[key]
+
+    def _stop_slots(self, *phases: str) -> None:
+        with self._lock:
+            slots = tuple(self._slots)
+        for slot in slots:
+            self.services.engine.loop.call_soon_threadsafe(slot.stop, *phases)
