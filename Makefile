@@ -37,7 +37,7 @@ check: $(VENV)/dev.stamp ## Run everything that must pass before a change is tak
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
 format: $(VENV)/dev.stamp ## Format the code and fix what can be fixed safely

@@ -33,6 +33,7 @@ def budget_halt(short: BudgetShort, *, need: Money, step: str) -> Halt:
         limit=demand.limit,
         spent=balance.committed,
         step=step,
+        holder=account.identity,
         detail=(
             f"Step {step!r} needs {need} for one attempt; {left} of {demand.limit} is left in the "
             f"{whose}{kept}: {advice}."

@@ -33,6 +33,7 @@ def encode_halt(halt: Halt | None) -> str | None:
             "spent": _encode_quantity(halt.spent),
             "step": halt.step,
             "detail": halt.detail,
+            "holder": halt.holder,
         }
     )
 
@@ -49,6 +50,7 @@ def decode_halt(text: str | None) -> Halt | None:
         spent=_decode_quantity(fields["spent"]),
         step=fields["step"],
         detail=fields["detail"],
+        holder=fields["holder"],
     )
 
 

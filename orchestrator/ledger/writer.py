@@ -49,6 +49,7 @@ class Writer:
         self._pause_s = LOOK_AFTER_S[0]
         self._door = threading.Lock()
         self._is_open = False
+        self._closing = Operation(None)
 
     def start(self) -> Answer:
         """Start the thread; the answer comes when the store is open."""
@@ -59,12 +60,12 @@ class Writer:
         return _answer_of(opening)
 
     def stop(self) -> Answer:
-        """Write what is queued, close the store, end the thread."""
+        """Write what is queued and close the store; the answer comes when that is done."""
         closing = Operation(Answer())
         with self._door:
             if self._is_open:
                 self._is_open = False
-                self._queue.put(closing)
+                self._closing = closing
                 self._queue.put(None)
             else:
                 deliver([closing])
@@ -110,6 +111,10 @@ class Writer:
             self._store.close()
         finally:
             _refuse(left, LedgerUnavailable("the ledger was closed"))
+            if self._unwritten:
+                message = "what was noted last could not be written before the ledger closed"
+                self._closing.error = LedgerUnavailable(message)
+            deliver([self._closing])
 
     def _round(self) -> bool:
         """Collect one batch and carry it out; ``False`` after the last."""

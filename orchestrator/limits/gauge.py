@@ -70,7 +70,7 @@ class Gauge:
             histories: What the ledger knows of this task and of every task inside it, by task id.
                 The tasks around it are not told: they have histories of their own.
         """
-        own = Tally(settings)
+        own = Tally(task_id, settings)
         for known_id, history in histories.items():
             own.restore(known_id, history)
         self.task_id = task_id

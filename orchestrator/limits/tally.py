@@ -23,8 +23,9 @@ class Tally:
     Node executions, tool calls and asks are sets of keys, so that what runs again counts once.
     """
 
-    def __init__(self, settings: LimitSettings) -> None:
+    def __init__(self, task_id: str, settings: LimitSettings) -> None:
         """Start at zero."""
+        self._task_id = task_id
         self._settings = settings
         self._model_calls = 0
         self._tokens = 0
@@ -103,6 +104,7 @@ class Tally:
             limit=Count(limit, unit),
             spent=Count(count, unit),
             step=step,
+            holder=self._task_id,
             detail=f"{what}; resume with extend={{{name!r}: {_suggestion(limit)}}} or more.",
         )
 

@@ -62,7 +62,7 @@ DURATION = Written(
     values.read_duration,
     "duration",
     "10m",
-    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"},
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h|d)$"},
 )
 COUNT = Written(
     values.read_count,

@@ -102,10 +102,15 @@ def read_count(text: str) -> int:
 
 def read_duration(text: str) -> float:
     """``90s`` or ``10m``, in seconds; above 0."""
-    # Cut short before it is computed with: a number of a thousand digits is no time either.
-    seconds = parse_duration(text[:MAX_NAME])
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= MAX_SECONDS:
-        message = f"{shown(text)} is no usable time; write more than 0s and at most 3650d"
+        message = (
+            f"{shown(text)} is no duration; write a number above 0 and ms, s, m, h or d, as in"
+            " `10m`, at most `3650d`"
+        )
         raise ValueError(message)
     return seconds
 

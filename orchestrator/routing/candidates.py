@@ -64,8 +64,8 @@ def order_candidates(
         models: The step's models in the policy's order, which decides between equal costs.
         quote: Looks up the price of a model; ``None``: it has none. It is given the whole
             settings, so that a provider's prefix and the policy's own price both count.
-        input_tokens: Expected input of one attempt.
-        output_tokens: Expected output of one attempt; a model's own maximum lowers it.
+        input_tokens: Expected input of one attempt, at least 1.
+        output_tokens: Expected output of one attempt, at least 1; a model's own maximum lowers it.
         allow_unpriced: Whether models without a price are kept. An unknown price is not zero, so
             they come last.
 

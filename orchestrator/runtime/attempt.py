@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -119,9 +118,10 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         expires_at=now + timedelta(seconds=_seconds(run, order)) + EXPIRY_GRACE,
         at=now,
     )
+    if run.admits_nothing():
+        raise AttemptRefused(run.halt_or_timeout(order.step))
     try:
-        async with asyncio.timeout(run.deadline.remaining_s) as order.slot.timer:
-            run.stop_if_halted()
+        async with order.slot.during("waiting", run.deadline.remaining_s):
             await run.ledger.reserve(intent, run.demands(now, finish=order.finish))
     except TimeoutError:
         raise AttemptRefused(run.halt_or_timeout(order.step)) from None
@@ -132,26 +132,22 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     except Fenced as error:
         run.fence(error)
         raise
-    if run.halt is not None:
+    if run.admits_nothing():
         # The halt came while the grant was on its way: nothing has left, so nothing is owed.
         await run.ledger.end(_unsent(intent, run))
-        raise AttemptRefused(run.halt)
+        raise AttemptRefused(run.halt_or_timeout(order.step))
     return intent
 
 
 async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
     """Send the request and see how it ends; never longer than the attempt may take."""
-    slot = order.slot
-    slot.phase = "wire"
     try:
-        async with asyncio.timeout(_seconds(run, order)) as slot.timer:
+        async with order.slot.during("wire", _seconds(run, order)):
             return await run.client.ask(order.request, on_text=order.on_text)
     except TimeoutError:
         return "timed_out" if run.halt is None else "cancelled"
     except ModelCallError as error:
         return error
-    finally:
-        slot.phase = "done"
 
 
 async def _book(

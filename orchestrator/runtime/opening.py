@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.money import Money
@@ -35,7 +36,12 @@ def open_run(
     """
     opening = record.opening
     task_id = opening.scope.task_id
-    limits = extended(_lowered(policy.limits, opening.timeout_s), record.extensions)
+    limits = _lowered(policy.limits, opening.timeout_s)
+    rules = _lowered_rules(policy.budgets, opening.budget)
+    if parent is not None:
+        limits = _tighter_limits(limits, parent.policy.limits)
+        rules = _tighter_rules(rules, parent.policy.budgets)
+    limits = extended(limits, record.extensions)
     deadline = Deadline(
         services.clock,
         limits.timeout_s,
@@ -48,7 +54,7 @@ def open_run(
         epoch=record.epoch,
         policy=policy,
         limits=limits,
-        rules=_rules(policy.budgets, opening.budget, record.added_budget),
+        rules=tuple(_raised(rule, record.added_budget) for rule in rules),
         services=services,
         journal=Journal() if history is None else Journal.from_history(history),
         gauge=Gauge(
@@ -70,17 +76,45 @@ def _lowered(limits: LimitSettings, timeout_s: float | None) -> LimitSettings:
     return replace(limits, timeout_s=timeout_s)
 
 
-def _rules(
-    rules: tuple[BudgetRule, ...], budget: Money | None, added: Money
+def _lowered_rules(
+    rules: tuple[BudgetRule, ...], budget: Money | None
 ) -> tuple[BudgetRule, ...]:
-    """The budgets with the task's own amount: lowered by ``run``, raised by ``resume``."""
-    if budget is not None and not any(rule.scope == "task" for rule in rules):
-        rules = (*rules, BudgetRule(scope="task", window="task", limit=budget))
+    """The budgets with the task's own amount, which can only lower the policy's."""
+    if budget is None:
+        return rules
+    if not any(rule.scope == "task" for rule in rules):
+        return (*rules, BudgetRule(scope="task", window="task", limit=budget))
     return tuple(
-        _task_rule(rule, budget, added) if rule.scope == "task" else rule for rule in rules
+        replace(rule, limit=min(rule.limit, budget)) if rule.scope == "task" else rule
+        for rule in rules
     )
 
 
-def _task_rule(rule: BudgetRule, budget: Money | None, added: Money) -> BudgetRule:
-    limit = (rule.limit if budget is None else min(rule.limit, budget)) + added
+def _raised(rule: BudgetRule, added: Money) -> BudgetRule:
+    if rule.scope != "task":
+        return rule
+    limit = rule.limit + added
     return replace(rule, limit=limit, finish_reserve=min(rule.finish_reserve, limit))
+
+
+# What a task inside another has of its own must be tighter than what the policy gives the outer
+# one: the rest binds it through the outer task, and is raised there when that is resumed.
+
+
+def _tighter_rules(
+    rules: tuple[BudgetRule, ...], outer: tuple[BudgetRule, ...]
+) -> tuple[BudgetRule, ...]:
+    bound = min((rule.limit for rule in outer if rule.scope == "task"), default=None)
+    return tuple(
+        rule for rule in rules if rule.scope != "task" or bound is None or rule.limit < bound
+    )
+
+
+def _tighter_limits(limits: LimitSettings, outer: LimitSettings) -> LimitSettings:
+    unbounded = LimitSettings(attempt_timeout_s=limits.attempt_timeout_s)
+    tighter: dict[str, Any] = {
+        name: own
+        for name, own in asdict(limits).items()
+        if own is not None and ((bound := getattr(outer, name)) is None or own < bound)
+    }
+    return replace(unbounded, **tighter)

@@ -29,10 +29,15 @@ from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.frames import Frames, prefixes
 from orchestrator.runtime.journal import Journal, JournaledReply
 from orchestrator.runtime.services import Services
-from orchestrator.runtime.slot import Slot
+from orchestrator.runtime.slot import Phase, Slot
 
 HARD_STOPS: frozenset[HaltReason] = frozenset({"timeout", "paused", "cancelled"})
 """Reasons for which no further node starts; after others, nodes that ask nothing may still run."""
+
+COUNTS: frozenset[HaltReason] = frozenset(
+    {"model_calls", "tool_calls", "tokens", "steps", "repeats"}
+)
+"""Reasons that came after what was admitted before: that much was allowed, so it goes out."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -142,7 +147,8 @@ class TaskRun:
         self.emit(TaskHalted(at=self.clock.now(), scope=self.scope, halt=halt))
         for child in children:
             child.latch(halt)
-        self._stop_slots("waiting")
+        if self.admits_nothing():
+            self._stop_slots("waiting")
         return halt
 
     def cut(self) -> None:
@@ -197,14 +203,9 @@ class TaskRun:
         """Whether this run may still write for the task."""
         return not self._closed and await self.ledger.epoch(self.scope.task_id) == self.epoch
 
-    def stop_if_halted(self) -> None:
-        """Let nothing start once the task has halted.
-
-        Raises:
-            TimeoutError: As if the wait it stands before had been ended.
-        """
-        if self.halt is not None:
-            raise TimeoutError
+    def admits_nothing(self) -> bool:
+        """Whether not even an attempt that was admitted before the halt may go out."""
+        return self.halt is not None and self.halt.reason not in COUNTS
 
     def halt_or_timeout(self, step: str | None) -> Halt:
         """The latched halt, or that of the deadline which ended a wait before anyone latched it."""
@@ -304,7 +305,7 @@ class TaskRun:
             if self.journal.in_flight.get(key) is future:
                 del self.journal.in_flight[key]
 
-    def _stop_slots(self, *phases: str) -> None:
+    def _stop_slots(self, *phases: Phase) -> None:
         with self._lock:
             slots = tuple(self._slots)
         for slot in slots:

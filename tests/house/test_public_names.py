@@ -32,17 +32,15 @@ EXPORTED = {
     "step",
 }
 
-RUN = (
-    "(self, graph, input, *, agent, user=None, tenant=None, tags=None, task_id=None, budget=None, "
-    "timeout=None)"
-)
-RESUME = "(self, task_id, *, graph=None, add_budget=None, extend=None, answer=None)"
 PARAMETERS = {
     "Orchestrator.from_policy": "(path, *, store=None, client=None, clock=None, listeners=())",
-    "Orchestrator.run": RUN,
-    "Orchestrator.run_sync": RUN,
-    "Orchestrator.resume": RESUME,
-    "Orchestrator.resume_sync": RESUME,
+    "Orchestrator.run": (
+        "(self, graph, input, *, agent, user=None, tenant=None, tags=None, task_id=None, "
+        "budget=None, timeout=None)"
+    ),
+    "Orchestrator.resume": (
+        "(self, task_id, *, graph=None, add_budget=None, extend=None, answer=None)"
+    ),
     "Orchestrator.cancel": "(self, task_id)",
     "Orchestrator.pause": "(self, task_id)",
     "step": "(name, finish=False)",
@@ -88,6 +86,22 @@ def test_a_misspelt_name_is_an_ordinary_error():
 @pytest.mark.parametrize("path", PARAMETERS)
 def test_parameters_are_the_documented_ones(path: str):
     assert parameters(path) == PARAMETERS[path]
+
+
+@pytest.mark.parametrize("name", ["run", "resume"])
+def test_the_sync_form_takes_what_the_async_form_takes(name: str):
+    asynchronous = inspect.signature(getattr(orchestrator.Orchestrator, name))
+    kinds = {parameter.kind for parameter in asynchronous.parameters.values()}
+    positional = [
+        one for one in asynchronous.parameters.values() if one.kind is not one.KEYWORD_ONLY
+    ]
+    named = {one.name: None for one in asynchronous.parameters.values() if one not in positional}
+
+    assert kinds == {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    synchronous = inspect.signature(getattr(orchestrator.Orchestrator, f"{name}_sync"))
+    synchronous.bind(*positional, **named)
+    with pytest.raises(TypeError):
+        synchronous.bind()
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -327,6 +327,7 @@ def test_children_at_once_share_what_their_parent_has():
     for _ in range(20):
         root = gauge(model_calls=20, steps=7)
         children = [gauge(root, task_id=f"child-{i}", model_calls=15) for i in range(4)]
+        assert {child.lock for child in children} == {root.lock}
         calls = together(
             40, lambda i, of=children: of[i % 4].before_attempt("plan", f"h{i}", f"k{i}")
         )

@@ -1,5 +1,6 @@
 """The same promises where LiteLLM does not go through OpenAI's client, but retries by itself."""
 
+import asyncio
 import socket
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from orchestrator.core.usage import Usage
+from orchestrator.models.litellm_client import LiteLLMClient
 from orchestrator.models.protocol import ModelCallError, ModelRequest
 from orchestrator.models.settings import ModelSettings
 
@@ -36,9 +38,14 @@ class Anthropic:
     def __init__(self):
         self.mode = "ok"
         self.requests = 0
+        self.transports = set()
+
+    def open_connections(self) -> int:
+        return sum(not transport.is_closing() for transport in self.transports)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
+        self.transports.add(request.transport)
         asked = orjson.loads(await request.read())
         if self.mode == "reset":
             linger = struct.pack("ii", 1, 0)
@@ -63,23 +70,22 @@ class Anthropic:
         start = BODY | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
         events = [
             {"type": "message_start", "message": start},
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Pa"}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ris"}},
-            {"type": "content_block_stop", "index": 0},
+            {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Pa"}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "ris"}},
+            {"type": "content_block_stop"},
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "end_turn", "stop_sequence": None},
                 "usage": {"output_tokens": 4},
             },
             {"type": "message_stop"},
-        ]  # fmt: skip
+        ]
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for event in events[: 3 if self.mode == "half" else None]:
-            await response.write(
-                b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event))
-            )
+            data = orjson.dumps(event | {"index": 0})
+            await response.write(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), data))
         await response.write_eof()
         return response
 
@@ -135,7 +141,7 @@ async def test_a_reset_connection_is_asked_once_and_may_have_been_billed(
     ],
 )
 async def test_a_real_status_is_told_from_an_invented_one(
-    client, anthropic, request_to, on_text, mode, kind, status
+    client, anthropic, request_to, *, on_text, mode, kind, status
 ):
     anthropic.mode = mode
 
@@ -173,9 +179,20 @@ async def test_a_stream_that_stops_half_way_is_broken(client, anthropic, request
 async def test_an_answer_without_usage_has_none(client, anthropic, request_to):
     anthropic.mode = "bare"
 
-    try:
-        completion = await client.ask(request_to)
-    except ModelCallError as error:
-        assert error.kind == "broken"  # noqa: PT017 - either is right, an invented usage is not
-    else:
-        assert completion.usage is None
+    with pytest.raises(ModelCallError) as caught:  # LiteLLM cannot read it, so neither can we
+        await client.ask(request_to)
+
+    assert (caught.value.kind, caught.value.status) == ("broken", 200)
+
+
+async def test_closing_closes_every_connection(anthropic, request_to):
+    client = LiteLLMClient()
+    await client.ask(request_to)
+    await client.ask(request_to, on_text=[].append)
+    assert anthropic.open_connections()
+
+    await client.aclose()
+
+    async with asyncio.timeout(10):
+        while anthropic.open_connections():  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.005)

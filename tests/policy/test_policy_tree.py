@@ -88,10 +88,9 @@ def test_64_kib_are_read_and_one_byte_more_is_not(write):
         load_policy(write(text + b"#" * (MAX_BYTES - len(text) + 1)))
 
 
-@pytest.mark.parametrize("opening", ["[", "{a: ", "\n- "])
-def test_deep_nesting_is_refused_before_it_is_followed(opening):
-    text = "a:" + (" - " if opening == "\n- " else " ") + opening.strip("\n") * 20_000
-    problem = only(read_tree(text.encode(), "p.yaml"))
+@pytest.mark.parametrize("nested", ["a: " + "[" * 60_000, "{a: " * 15_000, "- " * 30_000])
+def test_deep_nesting_is_refused_before_it_is_followed(nested):
+    problem = only(read_tree(nested.encode(), "p.yaml"))
     assert f"deeper than {MAX_DEPTH} levels" in problem.message
 
 
@@ -108,11 +107,11 @@ def test_a_file_of_windows_and_one_with_a_mark_of_byte_order_read_the_same(write
 def test_words_and_numbers_mean_the_same_in_yaml_1_1_and_1_2(write, version):
     text = (
         "models:\n"
-        "  no: {model: openai/foo, region: no, price: {input: 0.10, output: 010.5}}\n"
+        "  no: {model: openai/foo, region: no, price: {input: 0.10, output: 10.5}}\n"
         "steps: {on: {memo: off, models: [no]}, y: {memo: No}, '*': {memo: FALSE}}\n"
         "cost_center: 0123\n"
         "memo: off\n"
-    ).replace("010.5", "10.5")
+    )
     policy = load_policy(write(version + text)).everyone
     assert list(policy.models) == ["no"]
     assert policy.models["no"].region == "no"

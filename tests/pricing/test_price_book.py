@@ -63,6 +63,7 @@ def test_only_the_policy_can_say_that_a_model_is_free(book: PriceBook):
         "no-such-model",
         "no-such-provider/gpt-5-nano",
         "no-such-provider/claude-haiku-4-5",
+        "my-openai-proxy/gpt-5-nano",  # a provider's name inside another is not that provider
         "ollama/llama3",  # listed at 0.0 for both
         "openrouter/meta-llama/llama-3.3-70b-instruct:free",  # listed without a price
         "azure_ai/model_router",  # listed with an input price and an output of 0

@@ -26,6 +26,15 @@ def test_every_byte_of_text_is_counted(texts: list[str]):
     assert bound >= size + len(texts) * MESSAGE_OVERHEAD_TOKENS + REQUEST_OVERHEAD_TOKENS
 
 
+def test_each_message_counts_with_its_markers():
+    message = {"role": "user", "content": "hi"}
+    one, two = input_token_bound([message]), input_token_bound([message, message])
+
+    assert one is not None
+    assert two is not None
+    assert two - one == MESSAGE_OVERHEAD_TOKENS + len("hi") + len('{"role": "user"}')
+
+
 def test_parts_of_text_count_as_their_text():
     whole = input_token_bound([{"role": "user", "content": "Grüße"}])
     parts = [{"type": "text", "text": "Grü"}, "ße"]

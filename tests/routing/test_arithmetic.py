@@ -1,9 +1,9 @@
+# ruff: noqa: RUF001 - replies use signs that look alike
 """The arithmetic check recomputes what a reply states, and nothing else."""
 
 import csv
 import gzip
-import os
-import time
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -230,20 +230,27 @@ def test_no_text_makes_it_fail_and_every_finding_is_consistent(text):
         *("2^", "50% of ", "\n", " ", "-", "3 a b c d e f g + ", "(1+(2*3)=7 ", "1+1=2 ", "(a "),
     ],
 )
-def test_time_grows_in_step_with_the_text(unit):
-    def seconds(length):
+def test_work_grows_in_step_with_the_text(unit):
+    def calls(length):
+        count = 0
+
+        def profile(_frame, _event, _argument):
+            nonlocal count
+            count += 1
+
         text = unit * (length // len(unit))
-        start = time.process_time()
-        for _ in find_sums(text):
-            pass
-        return time.process_time() - start
+        sys.setprofile(profile)
+        try:
+            for _ in find_sums(text):
+                pass
+        finally:
+            sys.setprofile(None)
+        return count
 
-    # Quadratic work would take 100 times as long; noise on a busy machine takes a few.
-    assert min(seconds(30_000) for _ in range(2)) < 40 * (seconds(3_000) + 0.01)
+    assert calls(20_000) < 12 * calls(2_000) + 1_000
 
 
-DATA = Path(os.environ.get("ORCHESTRATOR_RECORDED_DATA", "../shared/data"))
-GSM8K = DATA / "routellm_gsm8k.csv.gz"
+GSM8K = Path(__file__).parents[3] / "shared/data" / "routellm_gsm8k.csv.gz"
 
 
 def auroc(right, wrong):

@@ -64,7 +64,7 @@ def test_what_the_request_needs_decides_not_the_price_list():
 
 def test_a_models_own_maximum_lowers_its_expected_output():
     short = model("short", price=price("0", "10"), max_output_tokens=10)
-    [candidate] = order_candidates([short], listed, input_tokens=0, output_tokens=1_000)
+    [candidate] = order_candidates([short], listed, input_tokens=1, output_tokens=1_000)
 
     assert candidate.expected_cost == Money.from_usd("0.0001")
 

@@ -6,7 +6,7 @@ from orchestrator.routing.checks.result import CheckResult
 from orchestrator.routing.verdict import best, combine
 
 
-def results(complete=True, **passed):
+def results(*, complete=True, **passed):
     return [
         CheckResult.of("complete", passed=complete),
         *(

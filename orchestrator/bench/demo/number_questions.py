@@ -35,8 +35,8 @@ def shopping(draws: Draws, level: int) -> Draft:
 
 def travel(draws: Draws, level: int) -> Draft:
     """A way in two parts at two speeds."""
-    slow, fast = draws.integer(40, 70 + 10 * level), draws.integer(80, 120 + 10 * level)
-    first, second = draws.integer(2, 4 + level), draws.integer(5, 8 + level)
+    slow, first = draws.integer(40, 70 + 10 * level), draws.integer(2, 4 + level)
+    fast, second = slow + draws.integer(15, 60), first + draws.integer(1, 4)
 
     def right(work: Working) -> str:
         one = work.sum("First part", slow, "*", first)
@@ -168,7 +168,7 @@ def fence(draws: Draws, level: int) -> Draft:
 
 def rope(draws: Draws, level: int) -> Draft:
     """Metres and centimetres, divided."""
-    pieces, each = draws.integer(3, 6 + 3 * level), draws.integer(21, 60 + 45 * level)
+    pieces, each = draws.integer(3, 6 + 3 * level), draws.integer(41, 60 + 45 * level)
     metres, rest = divmod(pieces * each, 100)
 
     def solve(work: Working, factor: int) -> str:

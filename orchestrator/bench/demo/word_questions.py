@@ -69,7 +69,7 @@ def days_between(draws: Draws, level: int) -> Draft:
 def film(draws: Draws, level: int) -> Draft:
     """A time of day plus a number of minutes."""
     start = 60 * draws.integer(15, 19) + 5 * draws.integer(1, 11)
-    minutes = 5 * draws.integer(14, 20 + 4 * level)
+    minutes = 5 * draws.integer(21, 26 + 4 * level)
     hours, rest = divmod(minutes, 60)
 
     def right(work: Working) -> str:

@@ -58,6 +58,8 @@ def left_side(tokens: Sequence[Token]) -> Side | None:
         depth += (token.kind == "close") - (token.kind == "open")
         start -= 1
     expression, before = items[start:], items[start - 1] if start else _END
+    if expression and expression[0].text == "*" and not start:
+        expression = expression[1:]  # it begins Markdown's italics
     is_torn = bool(expression) and expression[0].kind == "operator" and start > 0
     if depth or is_torn or before.kind == "opaque" or _adjacent_operand(expression) is not None:
         return None
