@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, TextIO
 
 from structlog.typing import FilteringBoundLogger
@@ -17,6 +18,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.halt import Quantity
 from orchestrator.core.money import Money
+from orchestrator.core.usage import Usage
 from orchestrator.telemetry.log import make_logger
 from orchestrator.telemetry.redaction import redact
 
@@ -96,29 +98,15 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:
                 "attempt_started",
                 _attempt(event) | {"reserved_usd": event.reserved.to_json()},
             )
-        case AttemptEnded(usage=usage):
-            tokens = (
-                {}
-                if usage is None
-                else {
-                    "input_tokens": usage.input_tokens,
-                    "output_tokens": usage.output_tokens,
-                    "cached_input_tokens": usage.cached_input_tokens,
-                    "cache_write_tokens": usage.cache_write_tokens,
-                    "reasoning_tokens": usage.reasoning_tokens,
-                }
-            )
-            name, fields = (
-                "attempt_ended",
-                _attempt(event)
-                | tokens
-                | {
-                    "cost_usd": event.cost.to_json(),
-                    "certainty": event.certainty,
-                    "seconds": event.seconds,
-                    "error": None if event.error is None else redact(event.error),
-                },
-            )
+        case AttemptEnded():
+            name = "attempt_ended"
+            fields = _attempt(event) | _tokens(event.usage)
+            fields |= {
+                "cost_usd": event.cost.to_json(),
+                "certainty": event.certainty,
+                "seconds": event.seconds,
+                "error": None if event.error is None else redact(event.error),
+            }
         case StepDecided():
             name, fields = (
                 "step_decided",
@@ -144,6 +132,10 @@ def _attempt(event: AttemptStarted | AttemptEnded) -> dict[str, Any]:
         "model": event.model,
         "kind": event.kind,
     }
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any]:
+    return {} if usage is None else dataclasses.asdict(usage)
 
 
 def _quantity(quantity: Quantity | None) -> str | None:

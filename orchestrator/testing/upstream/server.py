@@ -25,6 +25,7 @@ from orchestrator.testing.upstream.recording import RecordedReply, Recording
 
 _LARGEST_REQUEST = 64 * 1024 * 1024
 _START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 0.05  # for requests under way; 0 would mean for ever
 
 
 class Upstream:
@@ -121,7 +122,7 @@ class Upstream:
         app.router.add_get("/_control/log", self._get_log)
         # A handler whose client left is cancelled: that is how the upstream sees it leave.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_TIMEOUT_S
         )
         await self._runner.setup()
         try:
@@ -198,9 +199,12 @@ class Upstream:
         number = self._note(model, reply, fault, streamed=bool(asked.get("stream")))
         try:
             return await self._answer(request, asked, _Answer(reply, number, fault))
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             self.abandoned += 1
             raise
+        except ConnectionError:  # left between two pieces
+            self.abandoned += 1
+            return _hang_up(request)
 
     def _note(
         self, model: str, reply: RecordedReply | None, fault: Fault | None, *, streamed: bool
