@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,24 +21,21 @@ HALTED = 3
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a graph's state holds
     """Bring ``value`` into a form JSON knows; money becomes text in USD with all its digits."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case Money():
-            return value.to_json()
-        case datetime():
-            return value.isoformat()
-        case Decimal():
-            return f"{value:f}"
-        case Mapping():
-            return {str(key): plain(one) for key, one in value.items()}
-        case Sequence() | set() | frozenset():
-            return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
+        return [plain(one) for one in value]
+    if isinstance(value, Money):
+        return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "model_dump"):
         return plain(value.model_dump())
-    return str(value)
+    return value if isinstance(value, str | int | float | None) else _text(value)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - as above

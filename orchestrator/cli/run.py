@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.results import TaskResult
 
 
-def run(
+def run(  # noqa: PLR0913 - one parameter for each option
     graph: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="The graph.")],
     *,
     policy: PolicyOption,
@@ -78,7 +78,7 @@ def _input(text: str) -> object:
     try:
         return json.loads(sys.stdin.read() if text == "-" else text)
     except json.JSONDecodeError as error:
-        message = f"--input is no JSON ({error}); write for example '{{\"question\": \"…\"}}'."
+        message = f'--input is no JSON ({error}); write for example \'{{"question": "…"}}\'.'
         raise typer.BadParameter(message) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import plain, print_json, print_result
 from orchestrator.cli.run import listeners
+from orchestrator.core.events import TaskStatus
 
 if TYPE_CHECKING:
     from orchestrator.ledger.reading import Spending
@@ -40,11 +41,12 @@ def list_tasks(
     """The newest tasks with their status and cost."""
     from orchestrator.reports.tasks import list_tasks as listed  # noqa: PLC0415 - opens SQLite
 
-    known = ("running", "completed", "halted", "failed")
-    if status is not None and status not in known:
+    known: tuple[TaskStatus, ...] = get_args(TaskStatus)
+    wanted = next((one for one in known if one == status), None)
+    if wanted != status:
         message = f"--status is one of {', '.join(known)}, not {status!r}"
         raise typer.BadParameter(message)
-    found = listed(store or DEFAULT_STORE, status=status, team=team, agent=agent, limit=limit)
+    found = listed(store or DEFAULT_STORE, status=wanted, team=team, agent=agent, limit=limit)
     if as_json:
         print_json([_summary(record) | {"cost_usd": plain(cost)} for record, cost in found])
         return

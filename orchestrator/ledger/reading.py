@@ -169,6 +169,19 @@ class LedgerReader:
             )
             return [read_task(row) for row in found]
 
+    def task(self, task_id: str) -> TaskRecord | None:
+        """One task, without its bodies."""
+        with self._reading():
+            found = self._db.execute(
+                "SELECT t.*, NULL, NULL, NULL FROM task_records t WHERE task_id = ?", (task_id,)
+            ).fetchone()
+            return None if found is None else read_task(found)
+
+    def attempts_of(self, task_id: str) -> list[Spending]:
+        """The attempts of a task and of the tasks inside it, in order."""
+        with self._reading():
+            return [_read_spending(row) for row in self._db.execute(_ATTEMPTS_OF, (task_id,))]
+
     def attempts(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Spending]:
@@ -237,14 +250,18 @@ _COLUMNS: Mapping[Dimension, str] = MappingProxyType(
         "model": "r.model",
     }
 )
-_ATTEMPTS = """
+_SPENDING = """
 SELECT r.attempt_id, r.task_id, t.org, t.team, t.agent, t.user, t.tenant, r.step, r.model,
     r.provider_model, r.served_model, r.kind, r.end, coalesce(r.cost + r.overrun, r.reserve),
     coalesce(r.overrun, 0), coalesce(r.certainty, 'unknown'), r.input_tokens, r.output_tokens,
     r.cached_input_tokens, r.cache_write_tokens, r.reasoning_tokens, r.price_source, r.error,
     r.at_us, r.ended_at_us, r.seconds
 FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
-WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r.seq
+"""
+_ATTEMPTS = f"{_SPENDING} WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r.seq"
+_ATTEMPTS_OF = f"""{_SPENDING}
+JOIN task_holders h ON h.task_id = r.task_id AND h.kind = 'task' AND h.identity = ?
+ORDER BY r.at_us, r.seq
 """
 _TOTALS = """
 SELECT count(*),

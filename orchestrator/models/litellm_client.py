@@ -18,6 +18,7 @@ from orchestrator.models.settings import ModelSettings
 from orchestrator.models.wire import StreamTap, Wire, current_wire, read_usage, watched
 
 CONNECT_TIMEOUT_S = 10.0
+PREPARATION_TIMEOUT_S = 0.5
 
 # Sent to a server of one's own that no key is named for: clients insist on having one.
 _NO_KEY = "none"
@@ -88,7 +89,7 @@ class LiteLLMClient:
             if on_text is None:
                 completion = await self._ask_whole(parameters, wire, border)
             else:
-                completion = await self._ask_stream(parameters, border, on_text)
+                completion = await self._ask_stream(parameters, wire, border, on_text)
         finally:
             current_wire.reset(before)
         if wire.status is not None and wire.status >= httpx.codes.BAD_REQUEST:
@@ -96,11 +97,28 @@ class LiteLLMClient:
             raise ModelCallError(kind="rejected", message=message, status=wire.status)
         return completion
 
+    async def _send(self, parameters: dict[str, Any], wire: Wire) -> Any:  # noqa: ANN401 - LiteLLM's own
+        """Hand the request to LiteLLM; cancelled before it is sent, it is not sent any more."""
+        sending = asyncio.create_task(self._litellm.acompletion(**parameters))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            if not wire.posted:
+                # LiteLLM prepares in a thread, which cannot be cancelled; what it prepared would
+                # be a coroutine that nobody awaits.
+                wire.withdrawn = True
+                await asyncio.wait([sending], timeout=PREPARATION_TIMEOUT_S)
+            sending.cancel()
+            (outcome,) = await asyncio.gather(sending, return_exceptions=True)
+            if hasattr(outcome, "aclose"):  # a stream that began at the same moment
+                await outcome.aclose()
+            raise
+
     async def _ask_whole(
         self, parameters: dict[str, Any], wire: Wire, border: _Border
     ) -> Completion:
         with border:
-            response = await self._litellm.acompletion(**parameters)
+            response = await self._send(parameters, wire)
             choice = response.choices[0]
             return Completion(
                 text=_text(choice.message.content),
@@ -114,12 +132,16 @@ class LiteLLMClient:
             )
 
     async def _ask_stream(
-        self, parameters: dict[str, Any], border: _Border, on_text: Callable[[str], None]
+        self,
+        parameters: dict[str, Any],
+        wire: Wire,
+        border: _Border,
+        on_text: Callable[[str], None],
     ) -> Completion:
         parameters |= {"stream": True, "stream_options": {"include_usage": True}}
         answer = _StreamedAnswer()
         with border:
-            response = await self._litellm.acompletion(**parameters)
+            response = await self._send(parameters, wire)
         try:
             with border:
                 tap = await _tap(response)

@@ -7,6 +7,7 @@ results, so this module looks underneath: at the transport and at the provider's
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -35,11 +36,13 @@ class Wire:
         posted: Addresses that were sent a POST.
         status: HTTP status of the last answer; ``None`` if there was none.
         body: The answer as the provider wrote it, or ``None`` (streams; nothing readable).
+        withdrawn: The ask was cancelled: nothing may be sent any more.
     """
 
     posted: set[str] = field(default_factory=set)
     status: int | None = None
     body: Mapping[str, Any] | None = None
+    withdrawn: bool = False
 
     def log(self, details: Mapping[str, Any]) -> None:
         """Keep the provider's own answer; LiteLLM calls this with all it knows of a call."""
@@ -82,6 +85,8 @@ def watched(send: Send) -> Send:
         wire = current_wire.get()
         if wire is None or request.method != "POST":
             return await send(transport, request)
+        if wire.withdrawn:
+            raise asyncio.CancelledError
         address = str(request.url)
         if address in wire.posted:
             message = f"A second request to {address} within one attempt was refused."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from orchestrator.core.errors import PolicyProblem
@@ -21,10 +22,9 @@ from orchestrator.policy.values import choices, suggestion
 from orchestrator.pricing.price import Price
 from orchestrator.pricing.quote import Quote
 
-STRICTEST_FIRST = {
-    "unknown_price": ("refuse", "estimate", "free"),
-    "server_errors": ("bound", "free"),
-}
+STRICTEST_FIRST = MappingProxyType(
+    {"unknown_price": ("refuse", "estimate", "free"), "server_errors": ("bound", "free")}
+)
 PRICED_BY = ("model", "price", "max_output_tokens")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -27,7 +28,7 @@ class Written:
     read: Callable[[Any], object]
     unit: str
     example: str
-    schema: dict[str, Any]
+    schema: Mapping[str, Any]
     text_only: bool = True
 
     def __get_pydantic_core_schema__(
@@ -49,7 +50,8 @@ class Written:
         return self.read(value)
 
 
-TEXT_OR_NUMBER = {"type": ["string", "number", "boolean"]}  # what an editor makes of plain text
+# What an editor makes of plain text.
+TEXT_OR_NUMBER = MappingProxyType({"type": ["string", "number", "boolean"]})
 
 MONEY = Written(
     values.read_positive_money,

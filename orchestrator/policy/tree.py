@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import cast
 
 from ruamel.yaml import YAML
@@ -33,16 +34,18 @@ MAX_DEPTH = 16  # twice what the deepest key of a policy needs
 
 Path = tuple[str | int, ...]
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-HINTS = {
-    "mapping values are not allowed": "put a value that contains `: ` in quotes",
-    "cannot start any token": "indent with spaces, and quote a value that begins with a sign",
-    "could not find expected ':'": "write `key: value`",
-    "expected ',' or ']'": "close the list with `]`",
-    "expected ',' or '}'": "close the mapping with `}`",
-    "expected <block end>": "give keys of one level the same indentation",
-    "found unexpected end of stream": "close the quotes",
-    "special characters are not allowed": "remove the control character",
-}
+HINTS = MappingProxyType(
+    {
+        "mapping values are not allowed": "put a value that contains `: ` in quotes",
+        "cannot start any token": "indent with spaces, and quote a value that begins with a sign",
+        "could not find expected ':'": "write `key: value`",
+        "expected ',' or ']'": "close the list with `]`",
+        "expected ',' or '}'": "close the mapping with `}`",
+        "expected <block end>": "give keys of one level the same indentation",
+        "found unexpected end of stream": "close the quotes",
+        "special characters are not allowed": "remove the control character",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.core.errors import TaskNotFound
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.money import Money
-from orchestrator.ledger.reading import Spending, reader_from_url
+from orchestrator.ledger.reading import LedgerReader, Spending, reader_from_url
 from orchestrator.ledger.records import TaskRecord
 
 
@@ -24,8 +24,7 @@ def list_tasks(
     """
     with reader_from_url(store) as reader:
         records = reader.tasks(status=status, team=team, agent=agent, limit=limit)
-        costs = reader.cost_of([record.opening.scope.task_id for record in records])
-    return [(record, costs[record.opening.scope.task_id]) for record in records]
+        return [(record, _cost(reader, record)) for record in records]
 
 
 def show_task(store: str, task_id: str) -> tuple[TaskRecord, list[Spending]]:
@@ -41,3 +40,8 @@ def show_task(store: str, task_id: str) -> tuple[TaskRecord, list[Spending]]:
             message = f"The ledger {store} knows no task {task_id!r}."
             raise TaskNotFound(message)
         return record, reader.attempts_of(task_id)
+
+
+def _cost(reader: LedgerReader, record: TaskRecord) -> Money:
+    attempts = reader.attempts_of(record.opening.scope.task_id)
+    return sum((attempt.cost for attempt in attempts), Money.ZERO)

@@ -80,9 +80,7 @@ def name(value: object) -> str:
 def task_id(value: object) -> str:
     """Read a task id."""
     if not isinstance(value, str) or not TASK_ID_PATTERN.fullmatch(value):
-        message = (
-            f"a task id is 1 to 128 of A-Z a-z 0-9 . _ : -, not {value!r}"
-        )
+        message = f"a task id is 1 to 128 of A-Z a-z 0-9 . _ : -, not {value!r}"
         raise ValueError(message)
     return value
 

@@ -76,9 +76,7 @@ def _lowered(limits: LimitSettings, timeout_s: float | None) -> LimitSettings:
     return replace(limits, timeout_s=timeout_s)
 
 
-def _lowered_rules(
-    rules: tuple[BudgetRule, ...], budget: Money | None
-) -> tuple[BudgetRule, ...]:
+def _lowered_rules(rules: tuple[BudgetRule, ...], budget: Money | None) -> tuple[BudgetRule, ...]:
     """The budgets with the task's own amount, which can only lower the policy's."""
     if budget is None:
         return rules

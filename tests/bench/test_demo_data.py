@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from orchestrator.bench.demo.simulate import MODELS, REPLIES, STEPS, reply_lines
 from orchestrator.bench.scorers.table import score_auto
 from orchestrator.bench.suite import read_suite
 from orchestrator.routing.checks.sums import find_sums
+from orchestrator.testing.upstream.index import ReplyIndex
+from orchestrator.testing.upstream.recording import Recording
 
 EXPECTED_DRAWS = [323, 782, 490, 622, 174]
 SMALL, MEDIUM, LARGE = (model.name for model in MODELS)
@@ -95,6 +98,14 @@ def test_no_prompt_is_contained_in_another(records):
     assert not [(one, other) for one, other in itertools.permutations(prompts, 2) if one in other]
 
 
+def test_the_replay_server_finds_each_reply_inside_what_an_agent_asks(records):
+    index = ReplyIndex(Recording.read(REPLIES).replies)
+
+    for record in records:
+        asked = f"Be brief.\n{record['prompt']}\n\nThe plan so far:\n1. Count.\nEnd with ANSWER:"
+        assert index.find(record["model"], asked).response == record["response"]
+
+
 def test_records_have_the_fields_of_a_recording(records):
     for record in records:
         assert set(record) == {
@@ -121,6 +132,14 @@ def test_dearer_models_are_abler_and_none_is_perfect(solved):
 
     assert mean[SMALL] + 0.1 < mean[MEDIUM] < mean[LARGE] - 0.05 < 0.95
     assert mean[SMALL] > 0.4
+
+
+def test_the_page_about_the_data_tells_how_often_each_model_is_right(solved):
+    page = (Path(__file__).parents[2] / "docs" / "demo-data.md").read_text(encoding="utf-8")
+
+    for model in (SMALL, MEDIUM, LARGE):
+        scores = [score for (_, name), score in solved.items() if name == model]
+        assert f"`{model}` | {sum(scores):.0f} of {len(scores)} |" in page
 
 
 def test_the_strongest_model_is_not_the_ground_truth(solved):

@@ -170,6 +170,18 @@ async def test_a_fault_is_told_by_what_happened_and_sent_once(
     assert len(upstream.log) == 1, "one wire request per ask: three layers of retries made nine"
 
 
+async def test_not_even_litellms_own_setting_makes_it_retry(client, ask_for, upstream, monkeypatch):
+    import litellm  # noqa: PLC0415 - as a user would, after ours
+
+    monkeypatch.setattr(litellm, "num_retries", 3)
+    upstream.add_faults(Fault(kind="server_error"))
+
+    error = await failure(client, ask_for())
+
+    assert error.kind == "server_error"
+    assert len(upstream.log) == 1
+
+
 async def test_a_refused_connection_is_not_connected(client, ask_for, on_text):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -272,6 +284,30 @@ async def test_cancelling_closes_the_connection(client, ask_for, upstream, on_te
     with pytest.raises(asyncio.CancelledError):
         await asking
     await until(lambda: upstream.abandoned == 1)
+
+
+async def test_an_ask_cancelled_before_it_is_sent_is_not_sent(client, ask_for, upstream, on_text):
+    await client.ask(ask_for())
+    asking = asyncio.create_task(client.ask(ask_for(), on_text=on_text))
+    await asyncio.sleep(0)  # LiteLLM prepares in a thread now
+
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await client.ask(ask_for())
+    assert len(upstream.log) == 2
+
+
+async def test_cancelling_at_any_moment_leaves_nothing_behind(client, ask_for, upstream, on_text):
+    for moment in range(40):
+        asking = asyncio.create_task(client.ask(ask_for(), on_text=on_text))
+        await asyncio.sleep(moment * 0.0003)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    gc.collect()  # a coroutine that nobody awaited would warn here, and warnings are errors
+    await until(lambda: connections(upstream) <= 1)
 
 
 async def test_cancelling_in_the_middle_of_a_stream_closes_the_connection(
