@@ -23,7 +23,7 @@ from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
 
 OnText = Callable[[str], None]
 
@@ -72,7 +72,7 @@ async def call(
         try:
             paid = await _obtain(asking, action, kind="escalation" if judged else "ask")
         except AttemptRefused as refused:
-            if judged and run.halt is None:
+            if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
             raise run.refuse(refused.halt, namespace) from None
         except ModelCallError as error:
@@ -118,8 +118,8 @@ def _untried(run: TaskRun, request: AskRequest, judged: Sequence[Judged]) -> Seq
 
 
 def _stop_if_halted(asking: Asking) -> None:
-    if asking.run.halt is not None:
-        raise asking.run.refuse(asking.run.halt, asking.namespace)
+    if stopped := asking.run.stopped():
+        raise asking.run.refuse(stopped, asking.namespace)
 
 
 async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> JournaledReply:

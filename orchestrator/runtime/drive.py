@@ -58,6 +58,7 @@ async def drive(run: TaskRun, graph: Bound, given: Any) -> Ending:
         await _stop(run, running)
         raise
     finally:
+        run.graph_ended()
         await run.land()
     return await _ending(run, graph, config, running)
 

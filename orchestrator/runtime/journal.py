@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -92,7 +91,3 @@ class Journal:
             if reply.attempt_id == decision.attempt_id:
                 return reply, decision
         return None
-
-    def paid(self, key: str) -> Mapping[str, JournaledReply]:
-        """Replies already paid for this ask that have not been decided on, by model."""
-        return {reply.model: reply for reply in self.replies.get(key, ())}

@@ -14,6 +14,7 @@ from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings, extended
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.journal import Journal
+from orchestrator.runtime.results import attempt_of
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.task_run import TaskRun
 
@@ -48,7 +49,7 @@ def open_run(
         already_s=record.running_s,
         parent=parent.deadline if parent else None,
     )
-    history = histories.get(task_id)
+    own = histories.get(task_id)
     return TaskRun(
         scope=opening.scope,
         epoch=record.epoch,
@@ -56,7 +57,7 @@ def open_run(
         limits=limits,
         rules=tuple(_raised(rule, record.added_budget) for rule in rules),
         services=services,
-        journal=Journal() if history is None else Journal.from_history(history),
+        journal=Journal() if own is None else Journal.from_history(own),
         gauge=Gauge(
             task_id,
             limits,
@@ -66,7 +67,12 @@ def open_run(
         ),
         deadline=deadline,
         parent=parent,
+        committed=sum((_committed(history) for history in histories.values()), Money.ZERO),
     )
+
+
+def _committed(history: TaskHistory) -> Money:
+    return sum((attempt_of(record).cost for record in history.attempts), Money.ZERO)
 
 
 def _lowered(limits: LimitSettings, timeout_s: float | None) -> LimitSettings:

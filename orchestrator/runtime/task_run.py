@@ -57,6 +57,7 @@ class TaskRun:
         parent: The run it is a part of, if it runs inside another task.
         halt: Why it stops; latched, the first reason stays.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
+        committed: What it has reserved and spent, the tasks inside it included.
     """
 
     scope: Scope
@@ -73,7 +74,8 @@ class TaskRun:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     frames: Frames = field(default_factory=Frames)
     fenced: Fenced | None = None
-    _committed: Money = Money.ZERO
+    committed: Money = Money.ZERO
+    _over: bool = False
     _closed: bool = False
     _refused: set[str] = field(default_factory=set)
     _slots: set[Slot] = field(default_factory=set)
@@ -115,7 +117,7 @@ class TaskRun:
     def booked(self, change: Money) -> None:
         """Note that the task, and each around it, has ``change`` more reserved or spent."""
         with self._lock:
-            self._committed += change
+            self.committed += change
         if self.parent is not None:
             self.parent.booked(change)
 
@@ -124,7 +126,7 @@ class TaskRun:
         around = self.parent.money_left() if self.parent else None
         left = [around] if around is not None else []
         left += [
-            max(rule.limit - rule.finish_reserve - self._committed, Money.ZERO)
+            max(rule.limit - rule.finish_reserve - self.committed, Money.ZERO)
             for rule in self.rules
             if rule.scope == "task"
         ]
@@ -165,8 +167,21 @@ class TaskRun:
         self.latch(Halt(reason="cancelled", scope="task", detail=str(error)))
         self.close()
 
+    def stopped(self) -> Halt | None:
+        """Why nothing may be asked any more; ``None`` while it may."""
+        if self.halt is None and self._over:
+            detail = "The task's graph has ended; what it left behind is not answered."
+            return Halt(reason="cancelled", scope="task", detail=detail)
+        return self.halt
+
+    def graph_ended(self) -> None:
+        """The graph is over: bodies it left behind (``gather`` can) ask in vain."""
+        self._over = True
+
     def refuse(self, halt: Halt, namespace: str) -> Halted:
         """Latch ``halt`` where it applies, mark the node; the caller raises what this returns."""
+        if self._over and self.halt is None:
+            return Halted(halt)
         self._concerned(halt).latch(halt)
         halt = self.latch(halt)
         with self._lock:
@@ -205,7 +220,8 @@ class TaskRun:
 
     def admits_nothing(self) -> bool:
         """Whether not even an attempt that was admitted before the halt may go out."""
-        return self.halt is not None and self.halt.reason not in COUNTS
+        stopped = self.stopped()
+        return stopped is not None and stopped.reason not in COUNTS
 
     def halt_or_timeout(self, step: str | None) -> Halt:
         """The latched halt, or that of the deadline which ended a wait before anyone latched it."""

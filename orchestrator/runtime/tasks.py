@@ -155,7 +155,7 @@ class Tasks:
                 run.parent.release(run)
             if self._runs.get(task_id) is run:
                 del self._runs[task_id]
-        if run.parent is not None and run.parent.halt is not None:
+        if result.status == "halted" and run.parent is not None and run.parent.halt is not None:
             raise run.parent.refuse(run.parent.halt, current_namespace())
         return result
 
