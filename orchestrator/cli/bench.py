@@ -48,9 +48,9 @@ def run(
     It asks the models that the policies name and spends what they cost, under the policies' own
     budgets. Each policy has a ledger of its own, which is thrown away.
     """
-    from orchestrator.bench.run import SuiteJob  # noqa: PLC0415 - loads LangGraph
-    from orchestrator.bench.scorers.table import SCORERS  # noqa: PLC0415 - the same
-    from orchestrator.bench.suite import read_suite  # noqa: PLC0415 - the same
+    from orchestrator.bench.run import SuiteJob
+    from orchestrator.bench.scorers.table import SCORERS
+    from orchestrator.bench.suite import read_suite
 
     judge = SCORERS.get(scorer)
     if judge is None:
@@ -74,11 +74,11 @@ def run(
 
 def _run(policy: str, samples: tuple[Sample, ...], job: SuiteJob, *, quiet: bool) -> PolicyRun:
     """Run one policy under a progress bar."""
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.progress import track  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.progress import track
 
-    from orchestrator.bench.run import run_suite  # noqa: PLC0415 - loads LangGraph
-    from orchestrator.runtime.orchestrator import Orchestrator  # noqa: PLC0415 - the same
+    from orchestrator.bench.run import run_suite
+    from orchestrator.runtime.orchestrator import Orchestrator
 
     ticks = iter(
         track(
@@ -103,9 +103,9 @@ def _run(policy: str, samples: tuple[Sample, ...], job: SuiteJob, *, quiet: bool
 
 
 def _print(runs: list[PolicyRun], *, as_json: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.console import Console
 
-    from orchestrator.bench.table import to_json, to_rich  # noqa: PLC0415 - the same
+    from orchestrator.bench.table import to_json, to_rich
 
     if as_json:
         print_json(to_json(runs))

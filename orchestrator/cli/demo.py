@@ -44,7 +44,7 @@ def demo(
     if (model is None) != (strong is None):
         message = "--model and --strong go together"
         raise typer.BadParameter(message)
-    from orchestrator.bench.demo.show import DemoOptions  # noqa: PLC0415 - loads LangGraph
+    from orchestrator.bench.demo.show import DemoOptions
 
     with tempfile.TemporaryDirectory(prefix="orchestrator-demo-") as folder:
         options = DemoOptions(
@@ -62,10 +62,10 @@ def demo(
 
 def _run(options: DemoOptions, folder: Path, *, quiet: bool) -> Demo:
     """Run the demo under a progress bar."""
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from orchestrator.bench.demo.show import run_demo  # noqa: PLC0415 - loads LangGraph
+    from orchestrator.bench.demo.show import run_demo
 
     console = Console(stderr=True, quiet=quiet)
     if options.real is None:
@@ -92,9 +92,9 @@ def _run(options: DemoOptions, folder: Path, *, quiet: bool) -> Demo:
 
 
 def _print(demo: Demo) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.console import Console
 
-    from orchestrator.bench.table import to_rich  # noqa: PLC0415 - the same
+    from orchestrator.bench.table import to_rich
 
     Console().print(to_rich([demo.run], demo.baselines))
     halted, resumed = demo.halted, demo.resumed
@@ -116,7 +116,7 @@ def _print(demo: Demo) -> None:
 
 
 def _print_json(demo: Demo) -> None:
-    from orchestrator.bench.table import to_json  # noqa: PLC0415 - loads rich
+    from orchestrator.bench.table import to_json
 
     print_json(
         to_json([demo.run], demo.baselines)

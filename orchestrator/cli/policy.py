@@ -37,12 +37,12 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Print every value that applies, and the line it was written in."""
-    from rich import box  # noqa: PLC0415 - slow to load, and needed here only
-    from rich.console import Console  # noqa: PLC0415 - the same
-    from rich.table import Table  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    from orchestrator.policy.records import explain as values_of  # noqa: PLC0415 - the same
+    from orchestrator.policy.records import explain as values_of
 
     policy = _load(path, as_json=as_json)
     values = values_of(policy, agent)
@@ -68,14 +68,14 @@ def explain(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a policy, for editors."""
-    from orchestrator.policy.schema import policy_schema_text  # noqa: PLC0415 - slow to load
+    from orchestrator.policy.schema import policy_schema_text
 
     typer.echo(policy_schema_text(), nl=False)
 
 
 def _load(path: str, *, as_json: bool) -> Policy:
-    from orchestrator.core.errors import PolicyError  # noqa: PLC0415 - with the next line
-    from orchestrator.policy.load import load_policy  # noqa: PLC0415 - slow to load
+    from orchestrator.core.errors import PolicyError
+    from orchestrator.policy.load import load_policy
 
     try:
         return load_policy(path)

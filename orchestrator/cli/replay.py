@@ -35,9 +35,9 @@ def replay(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")] = False,
 ) -> None:
     """Serve recorded answers over an OpenAI-compatible address; Ctrl-C ends it with the bill."""
-    from orchestrator.testing.upstream.faults import Fault  # noqa: PLC0415 - see below
-    from orchestrator.testing.upstream.recording import RecordingError  # noqa: PLC0415 - see below
-    from orchestrator.testing.upstream.server import Upstream  # noqa: PLC0415 - imports aiohttp
+    from orchestrator.testing.upstream.faults import Fault
+    from orchestrator.testing.upstream.recording import RecordingError
+    from orchestrator.testing.upstream.server import Upstream
 
     try:
         upstream = Upstream(

@@ -34,7 +34,7 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """Cost by the dimensions you name, with what is known, estimated and in doubt apart."""
-    from orchestrator.reports.cost import cost_by, dimensions, in_utc  # noqa: PLC0415
+    from orchestrator.reports.cost import cost_by, dimensions, in_utc
 
     try:
         wanted = dimensions(by)
@@ -62,10 +62,10 @@ def _plain(wanted: tuple[str, ...], total: Total) -> dict[str, object]:
 
 
 def _print_table(wanted: tuple[str, ...], totals: list[Total]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.table import Table
 
-    from orchestrator.core.money import Money  # noqa: PLC0415 - with the table only
+    from orchestrator.core.money import Money
 
     table = Table(*wanted)
     for heading in ("calls", "tokens in", "tokens out", "known", "estimated", "in doubt", "cost"):

@@ -55,7 +55,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
 async def _run(
     graph: str, value: object, policy: str, store: str | None, given: dict[str, Any], *, log: bool
 ) -> TaskResult:
-    from orchestrator.runtime.orchestrator import Orchestrator  # noqa: PLC0415 - slow to load
+    from orchestrator.runtime.orchestrator import Orchestrator
 
     # As when a module is run: the user's graph lies in the folder the user stands in.
     sys.path.insert(0, "")
@@ -69,7 +69,7 @@ def listeners(*, log: bool) -> list[Listener]:
     """The listeners a command was asked for."""
     if not log:
         return []
-    from orchestrator.telemetry.structlog_listener import StructlogListener  # noqa: PLC0415
+    from orchestrator.telemetry.structlog_listener import StructlogListener
 
     return [StructlogListener()]
 

@@ -39,7 +39,7 @@ def list_tasks(
     as_json: JsonOption = False,
 ) -> None:
     """The newest tasks with their status and cost."""
-    from orchestrator.reports.tasks import list_tasks as listed  # noqa: PLC0415 - opens SQLite
+    from orchestrator.reports.tasks import list_tasks as listed
 
     known: tuple[TaskStatus, ...] = get_args(TaskStatus)
     wanted = next((one for one in known if one == status), None)
@@ -50,8 +50,8 @@ def list_tasks(
     if as_json:
         print_json([_summary(record) | {"cost_usd": plain(cost)} for record, cost in found])
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table("task", "status", "team", "agent", "user", "cost", "started", "halt")
     for record, cost in found:
@@ -77,7 +77,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One task: who it belongs to, how it stands, and every attempt with its cost."""
-    from orchestrator.reports.tasks import show_task  # noqa: PLC0415 - opens SQLite
+    from orchestrator.reports.tasks import show_task
 
     record, attempts = show_task(store or DEFAULT_STORE, task_id)
     if as_json:
@@ -121,7 +121,7 @@ def resume(
 async def _resume(
     task_id: str, policy: str, store: str | None, given: dict[str, Any], *, log: bool
 ) -> TaskResult:
-    from orchestrator.runtime.orchestrator import Orchestrator  # noqa: PLC0415 - slow to load
+    from orchestrator.runtime.orchestrator import Orchestrator
 
     sys.path.insert(0, "")
     async with Orchestrator.from_policy(
@@ -163,8 +163,8 @@ def _summary(record: TaskRecord) -> dict[str, Any]:
 
 
 def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.table import Table
 
     for name, value in _summary(record).items():
         if value not in (None, {}, ""):

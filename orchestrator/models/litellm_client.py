@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ _NO_KEY = "none"
 
 _LOADING = threading.Lock()  # clients of several loops may open at once, each in its thread
 
-_REGION_PARAMETERS = {
+_REGION_PARAMETERS: Mapping[str, str] = {
     "bedrock": "aws_region_name",
     "sagemaker": "aws_region_name",
     "sagemaker_chat": "aws_region_name",
@@ -109,7 +109,7 @@ class LiteLLMClient:
                 wire.withdrawn = True
                 await asyncio.wait([sending], timeout=PREPARATION_TIMEOUT_S)
             sending.cancel()
-            (outcome,) = await asyncio.gather(sending, return_exceptions=True)
+            outcome = (await asyncio.gather(sending, return_exceptions=True))[0]
             if hasattr(outcome, "aclose"):  # a stream that began at the same moment
                 await outcome.aclose()
             raise

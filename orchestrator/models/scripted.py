@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.usage import Usage
@@ -120,9 +120,9 @@ def _as_function(script: Script) -> Callable[[ModelRequest], Answer]:
     answers: Iterator[Answer] = iter(script)
 
     def answer(request: ModelRequest) -> Answer:
-        found: Any = next(answers, None)
+        found = next(answers, None)
         assert found is not None, f"the script has no more answers for {_describe(request)}"
-        return found  # type: ignore[no-any-return]
+        return found
 
     return answer
 

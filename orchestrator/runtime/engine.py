@@ -22,6 +22,7 @@ class Engine:
     def __init__(self) -> None:
         """Prepare; nothing runs before :meth:`start`."""
         self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="orchestrator-engine", daemon=True)
 
     @property
@@ -39,17 +40,13 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the loop and wait for the thread. Whoever submitted work has waited for it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()
+        # A runner also ends what libraries left running on the loop (LiteLLM has a logger there).
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._stopped.wait())
 
 
 def mirror(future: Future[T]) -> Future[None]:

@@ -47,10 +47,9 @@ def test_overrun_takes_nothing_from_a_budget():
     assert judge(10, row, Demand(ACCOUNT, Money(10))) == "grant"
 
 
-@given(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
-def test_only_a_grant_keeps_the_promise_and_only_what_returns_is_waited_for(
-    need, limit, withheld, settled, reserved, disputed
-):
+@given(st.tuples(*[AMOUNTS] * 6))
+def test_only_a_grant_keeps_the_promise_and_only_what_returns_is_waited_for(amounts):
+    need, limit, withheld, settled, reserved, disputed = amounts
     verdict = judged(
         need,
         limit=limit,

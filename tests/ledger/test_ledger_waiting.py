@@ -137,7 +137,9 @@ async def test_when_a_waiter_leaves_those_behind_are_judged_again(bank, demand):
     assert await bank.sums() == (0, 100, 0)
 
 
-async def test_a_waiter_that_moves_to_another_account_keeps_its_place_in_the_order_of_arrival(bank, demand, team):
+async def test_a_waiter_that_moves_to_another_account_keeps_its_place_in_the_order_of_arrival(
+    bank, demand, team
+):
     """A came first, but waited for its own task; at the team it is still before B."""
     await bank.open_task("task-1")
     await bank.open_task("task-2")
@@ -171,17 +173,18 @@ async def test_crossed_paths_do_not_deadlock(bank, demand):
             await bank.settle(attempt, 0)
 
     await asyncio.wait_for(
-        asyncio.gather(*(work(*path) for path in [(left, right), (right, left), (left,), (right,)])),
+        asyncio.gather(
+            *(work(*path) for path in [(left, right), (right, left), (left,), (right,)])
+        ),
         timeout=20,
     )
 
     assert await bank.sums(left) == await bank.sums(right) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("limit", "bound", "cost", "askers"), [(1000, 90, 40, 60), (7, 3, 2, 9)])
-async def test_limit_bound_and_cost_decide_how_many_are_served(
-    bank, demand, limit, bound, cost, askers
-):
+@pytest.mark.parametrize("numbers", [(1000, 90, 40, 60), (7, 3, 2, 9)])
+async def test_limit_bound_and_cost_decide_how_many_are_served(bank, demand, numbers):
+    limit, bound, cost, askers = numbers
     await bank.open_task()
 
     async def ask():
@@ -206,9 +209,7 @@ async def test_as_many_are_served_on_a_tree_of_budgets(bank, demand):
 
     async def ask(task):
         try:
-            attempt = await bank.hold(
-                90, demand(1000), demand(300, task_account(task)), task=task
-            )
+            attempt = await bank.hold(90, demand(1000), demand(300, task_account(task)), task=task)
         except BudgetShort:
             return 0
         await bank.settle(attempt, 40)
@@ -438,9 +439,7 @@ async def test_an_end_goes_on_though_its_caller_was_cancelled(bank, demand):
     assert await bank.sums() == (20, 0, 0)
 
 
-async def test_a_waiter_sees_what_another_ledger_gives_back(
-    open_bank, ledger_path, demand
-):
+async def test_a_waiter_sees_what_another_ledger_gives_back(open_bank, ledger_path, demand):
     """Two ledgers on one file are what two processes are."""
     here = await open_bank(SqliteStore(ledger_path))
     there = await open_bank(SqliteStore(ledger_path))

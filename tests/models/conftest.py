@@ -50,6 +50,11 @@ async def client() -> AsyncIterator[LiteLLMClient]:
     await client.aclose()
 
 
+@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
+def on_text(request):
+    return [].append if request.param else None
+
+
 @pytest.fixture
 def ask_for(upstream) -> AskFor:
     """Make the request for QUESTION; keywords change the settings or the request."""

@@ -105,11 +105,6 @@ def request_to(anthropic):
     return ModelRequest(settings=settings, messages=[{"role": "user", "content": "Capital?"}])
 
 
-@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
-def on_text(request):
-    return [].append if request.param else None
-
-
 async def test_an_answer_comes_with_the_providers_own_usage(client, request_to, on_text):
     completion = await client.ask(request_to, on_text=on_text)
 

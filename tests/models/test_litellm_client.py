@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import gc
 import socket
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.models.litellm_client import LiteLLMClient
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.testing.upstream.faults import Fault
 from orchestrator.testing.upstream.server import Upstream
@@ -27,25 +25,10 @@ TRUE_USAGE = Usage(
 )
 
 
-@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
-def on_text(request):
-    return [].append if request.param else None
-
-
 async def failure(client, request, on_text=None) -> ModelCallError:
     with pytest.raises(ModelCallError) as caught:
         await client.ask(request, on_text=on_text)
     return caught.value
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a library
-            await asyncio.sleep(0.005)
-
-
-def connections(upstream) -> int:
-    return len(upstream._runner.server.connections)
 
 
 async def test_an_answer_comes_with_the_providers_own_usage(client, ask_for, on_text):
@@ -274,80 +257,6 @@ async def test_an_error_handled_around_an_ask_does_not_colour_it(
     assert [entry.fault for entry in upstream.log] == ["rate_limit", "unreadable"]
 
 
-async def test_cancelling_closes_the_connection(client, ask_for, upstream, on_text):
-    upstream.add_faults(Fault(kind="hang"))
-    asking = asyncio.create_task(client.ask(ask_for(), on_text=on_text))
-    await until(lambda: upstream.log)
-
-    asking.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    await until(lambda: upstream.abandoned == 1)
-
-
-async def test_an_ask_cancelled_before_it_is_sent_is_not_sent(client, ask_for, upstream, on_text):
-    await client.ask(ask_for())
-    asking = asyncio.create_task(client.ask(ask_for(), on_text=on_text))
-    await asyncio.sleep(0)  # LiteLLM prepares in a thread now
-
-    asking.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    await client.ask(ask_for())
-    assert len(upstream.log) == 2
-
-
-async def test_cancelling_at_any_moment_leaves_nothing_behind(client, ask_for, upstream, on_text):
-    for moment in range(40):
-        asking = asyncio.create_task(client.ask(ask_for(), on_text=on_text))
-        await asyncio.sleep(moment * 0.0003)
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-
-    gc.collect()  # a coroutine that nobody awaited would warn here, and warnings are errors
-    await until(lambda: connections(upstream) <= 1)
-
-
-async def test_cancelling_in_the_middle_of_a_stream_closes_the_connection(
-    client, ask_for, upstream
-):
-    upstream.add_faults(Fault(kind="slow", delay_s=0.2))
-    pieces = []
-    asking = asyncio.create_task(client.ask(ask_for(), on_text=pieces.append))
-    await until(lambda: pieces)
-
-    asking.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    await until(lambda: upstream.abandoned == 1)
-
-
-async def test_an_attempts_deadline_is_the_callers(client, ask_for, upstream, on_text):
-    upstream.add_faults(Fault(kind="hang"))
-
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await client.ask(ask_for(), on_text=on_text)
-
-    await until(lambda: upstream.abandoned == 1)
-
-
-async def test_an_error_of_the_listener_stays_its_own_and_closes_the_stream(
-    client, ask_for, upstream
-):
-    upstream.add_faults(Fault(kind="slow", delay_s=0.1))
-
-    def listener(_):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await client.ask(ask_for(), on_text=listener)
-    await until(lambda: upstream.abandoned == 1)
-
-
 async def test_many_asks_at_once_each_send_one_request(client, ask_for, upstream):
     completions = await asyncio.gather(*(client.ask(ask_for()) for _ in range(40)))
 
@@ -426,18 +335,6 @@ async def test_litellm_prints_nothing(client, ask_for, upstream, capfd):
     await failure(client, ask_for(), [].append)
 
     assert capfd.readouterr() == ("", "")
-
-
-async def test_closing_leaves_no_open_connection_and_opening_again_works(ask_for, upstream):
-    for _ in range(2):
-        client = LiteLLMClient()
-        await client.ask(ask_for())
-        assert connections(upstream) == 1
-
-        await client.aclose()
-
-        await until(lambda: connections(upstream) == 0)
-        gc.collect()  # an unclosed session would warn here, and warnings are errors
 
 
 async def test_others_who_use_litellm_in_this_process_keep_its_habits(client, ask_for, upstream):
