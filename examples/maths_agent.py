@@ -46,7 +46,7 @@ PROMPT = """Solve this step by step. Write each calculation as a * b = c.
 End with a line '#### <number>'.
 
 {question}"""
-WIDTH_OF_FILES = 140
+WIDTH_OF_FILES = 100
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
@@ -106,14 +106,14 @@ class Found:
 
 async def run_all(replies: Replies, budget: Money) -> Found:
     """Run a task for each question, all under one team budget."""
-    models = {"weak": replies.weak, "strong": replies.strong}
 
     def score(question: Sample, result: TaskResult) -> float:
         # The recorded score of the reply that was taken. The agent itself never looks at it.
-        return replies.score(question, models[result.output["model"]]) if result.output else 0.0
+        return replies.score(question, result.output["model"]) if result.output else 0.0
 
-    job = SuiteJob(graph=make_graph(), agent="maths", score=score, source="estimated")
-    prices = price_table(model.recorded for model in models.values())
+    agent = make_graph().compile()  # once, not again for each task
+    job = SuiteJob(graph=agent, agent="maths", score=score, source="estimated")
+    prices = price_table(model.recorded for model in replies.models.values())
     with (
         tempfile.TemporaryDirectory(prefix="maths-agent-") as folder,
         Progress(console=Console(stderr=True)) as progress,
@@ -138,18 +138,18 @@ async def run_all(replies: Replies, budget: Money) -> Found:
         budget=budget,
         ledger=ledger,
         billed=upstream.billed,
-        confidence_state=", ".join({result.confidence_state for result in results.values()}),
+        confidence_state=", ".join(sorted({one.confidence_state for one in results.values()})),
         error=next((result.error for result in results.values() if result.error), None),
     )
 
 
 def write_policy(folder: Path, replies: Replies, url: str, budget: Money) -> Path:
     """Fill in the policy: where the models are, what they cost, and the team's budget."""
-    values = {"url": url, "budget": str(budget.usd)}
-    for name, model in (("weak", replies.weak), ("strong", replies.strong)):
+    values = {"url": url, "budget": budget.to_json()}
+    for name, model in replies.models.items():
         values[f"{name}_model"] = f"openai/{model.recorded.name}"
-        values[f"{name}_input"] = str(model.recorded.input)
-        values[f"{name}_output"] = str(model.recorded.output)
+        values[f"{name}_input"] = f"{model.recorded.input:f}"
+        values[f"{name}_output"] = f"{model.recorded.output:f}"
         values[f"{name}_tokens"] = str(model.longest)  # less would cut the longest reply
     policy = folder / "policy.yaml"
     template = Template(POLICY.read_text(encoding="utf-8"))
@@ -159,24 +159,22 @@ def write_policy(folder: Path, replies: Replies, url: str, budget: Money) -> Pat
 
 def show(found: Found, replies: Replies) -> None:
     """Print the table, where its numbers come from, and whether the money is right."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH_OF_FILES)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     console.print(to_rich([found.run], replies.baselines().all(found.run.cost)))
-    for name, model in (("weak", replies.weak), ("strong", replies.strong)):
+    for name, model in replies.models.items():
         print(
             f"{name}: {model.recorded.name}, {model.recorded.input} USD in and "
-            f"{model.recorded.output} USD out per million tokens ({model.price_source}; "
-            f"costs of the recording: {model.token_source})"
+            f"{model.recorded.output} USD out per million tokens, {model.price_source}"
         )
     print("quality: recorded, the scores of the replies that were taken; a halted task scores 0")
-    print("cost: estimated, recorded token counts times these prices; nothing was measured live")
+    counts = " and ".join(sorted({model.token_source for model in replies.models.values()}))
+    print(f"cost: estimated, recorded token counts ({counts}) times prices; nothing measured live")
     print(f"confidence: {found.confidence_state}, the share of checks passed; no probability")
     for halt, tasks in found.halts.items():
         print(f"halted: {tasks} tasks, {halt}")
     if found.error:
         print(f"FAILED: {found.run.failures} tasks, one of them with {found.error}")
-    held = "never exceeded" if found.ledger <= found.budget else "EXCEEDED"
+    held = "held" if found.ledger <= found.budget else "EXCEEDED"
     print(f"team budget: {found.budget}, {held}; spent {found.ledger}")
     equal = "=" if found.ledger == found.billed else "IS NOT"
     print(
@@ -195,9 +193,9 @@ def as_json(found: Found, replies: Replies) -> dict[str, Any]:
                 "price_source": model.price_source,
                 "cost_source": model.token_source,
             }
-            for name, model in (("weak", replies.weak), ("strong", replies.strong))
+            for name, model in replies.models.items()
         },
-        "halts": found.halts,
+        "halts": dict(found.halts),
         "error": found.error,
         "confidence_state": found.confidence_state,
         "budget_usd": found.budget.to_json(),
@@ -216,6 +214,22 @@ def price(text: str) -> tuple[str, Rates]:
         message = f"{text!r} is no price; write MODEL=INPUT,OUTPUT in USD per million tokens"
         raise argparse.ArgumentTypeError(message) from None
     return name, (given, written)
+
+
+def usd(text: str) -> Money:
+    """Read an amount in USD."""
+    try:
+        return Money.from_usd(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def count(text: str) -> int:
+    """Read a number of at least one."""
+    if (number := int(text)) < 1:
+        message = f"{text} is less than 1"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def arguments() -> argparse.Namespace:
@@ -237,8 +251,8 @@ def arguments() -> argparse.Namespace:
         default=[],
         help="USD per million tokens; unless given derived from the recorded costs of the model",
     )
-    parser.add_argument("--budget", metavar="USD", type=Money.from_usd, default="5")
-    parser.add_argument("--limit", metavar="N", type=int, help="only the first N questions")
+    parser.add_argument("--budget", metavar="USD", type=usd, default="5")
+    parser.add_argument("--limit", metavar="N", type=count, help="only the first N questions")
     parser.add_argument("--json", metavar="OUT", type=Path, help="also write what was found here")
     return parser.parse_args()
 
@@ -248,10 +262,10 @@ def main() -> None:
     options = arguments()
     try:
         replies = read_replies(options.recording, options.models, dict(options.price))
+        replies = replace(replies, questions=replies.questions[: options.limit])
+        found = asyncio.run(run_all(replies, options.budget))
     except (OSError, ValueError, OrchestratorError) as error:
         sys.exit(str(error))
-    replies = replace(replies, questions=replies.questions[: options.limit])
-    found = asyncio.run(run_all(replies, options.budget))
     show(found, replies)
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(found, replies), indent=2), encoding="utf-8")

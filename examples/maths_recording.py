@@ -14,9 +14,12 @@ from pathlib import Path
 from orchestrator.bench.baselines import Outcome, OutcomeTable
 from orchestrator.bench.recorded import RecordedModel
 from orchestrator.bench.suite import Sample
+from orchestrator.core.money import Money
 from orchestrator.testing.upstream.recording import RecordedReply, Recording
 
-COLUMNS = ("query_id", "model", "prompt", "score", "cost_usd", "cost_source")
+COUNTED = ("input_tokens", "output_tokens", "cost_usd")
+COLUMNS = ("query_id", "model", "prompt", "score", "cost_source", *COUNTED)
+NOTHING = Fraction(0)
 PRICE_DIGITS = 6
 MILLION = 10**6
 Row = Mapping[str, str]
@@ -46,35 +49,33 @@ class Replies:
 
     Attributes:
         questions: Those for which both models have a score.
-        weak: The model to ask first.
-        strong: The model to escalate to.
+        models: ``weak``, to be asked first, and ``strong``, to escalate to.
         texts: The replies by prompt and model; what the upstream serves.
         scores: How good they were found, by prompt and model. No agent sees this.
     """
 
     questions: Sequence[Sample]
-    weak: Model
-    strong: Model
+    models: Mapping[str, Model]
     texts: Mapping[tuple[str, str], RecordedReply]
     scores: Mapping[tuple[str, str], float]
 
-    def score(self, question: Sample, model: Model) -> float:
-        """The recorded score of the model's reply."""
-        return self.scores[question.question, model.recorded.name]
+    def score(self, question: Sample, name: str) -> float:
+        """The recorded score of the reply of ``weak`` or ``strong``."""
+        return self.scores[question.question, self.models[name].recorded.name]
+
+    def cost(self, question: Sample, name: str) -> Money:
+        """What that reply costs."""
+        recorded = self.models[name].recorded
+        return recorded.cost(self.texts[question.question, recorded.name])
 
     def baselines(self) -> OutcomeTable:
         """What simple rules would have cost and scored, at the same prices."""
-        return OutcomeTable(
-            {
-                (question.id, model.recorded.name): Outcome(
-                    self.score(question, model),
-                    model.recorded.cost(self.texts[question.question, model.recorded.name]),
-                )
-                for question in self.questions
-                for model in (self.weak, self.strong)
-            },
-            source="estimated",
-        )
+        outcomes = {
+            (question.id, name): Outcome(self.score(question, name), self.cost(question, name))
+            for question in self.questions
+            for name in self.models
+        }
+        return OutcomeTable(outcomes, source="estimated")
 
 
 def read_replies(path: str, names: Sequence[str], prices: Mapping[str, Rates]) -> Replies:
@@ -98,18 +99,21 @@ def read_replies(path: str, names: Sequence[str], prices: Mapping[str, Rates]) -
     for row in rows:
         if row["score"]:
             scores.setdefault((row["prompt"].strip(), row["model"]), float(row["score"]))
-    weak, strong = (_model(name, rows, texts, prices) for name in names or _both(rows))
-    both = (weak.recorded.name, strong.recorded.name)
+    weak, strong = names or _both(rows)
+    models = {
+        "weak": _model(weak, rows, texts, prices),
+        "strong": _model(strong, rows, texts, prices),
+    }
     prompts = {row["query_id"]: row["prompt"].strip() for row in rows}
     questions = [
         Sample(query, prompt, answer="")
         for query, prompt in prompts.items()
-        if all((prompt, name) in scores and (prompt, name) in texts for name in both)
+        if all((prompt, name) in scores and (prompt, name) in texts for name in (weak, strong))
     ]
     if not questions:
-        message = f"{path}: no question has replies and scores of both {both[0]} and {both[1]}"
+        message = f"{path}: no question has replies and scores of both {weak} and {strong}"
         raise ValueError(message)
-    return Replies(questions=questions, weak=weak, strong=strong, texts=texts, scores=scores)
+    return Replies(questions=questions, models=models, texts=texts, scores=scores)
 
 
 def derive_price(rows: Sequence[Row]) -> Rates:
@@ -121,27 +125,26 @@ def derive_price(rows: Sequence[Row]) -> Rates:
     Raises:
         ValueError: If no row has a cost and token counts.
     """
-    known = [
-        (Fraction(row["input_tokens"]), Fraction(row["output_tokens"]), Fraction(row["cost_usd"]))
-        for row in rows
-        if row["input_tokens"] and row["output_tokens"] and row["cost_usd"]
-    ]
-    if not any(given + written for given, written, _ in known):
-        message = "no recorded costs and tokens to derive a price from"
+    known = [row for row in rows if all(row[name] for name in COUNTED)]
+    given, written, cost = ([Fraction(row[name]) for row in known] for name in COUNTED)
+    if not any(given) and not any(written):
+        message = "no costs and tokens are recorded to derive a price from"
         raise ValueError(message)
-    given_given = sum(given * given for given, _, _ in known)
-    given_written = sum(given * written for given, written, _ in known)
-    written_written = sum(written * written for _, written, _ in known)
-    given_cost = sum(given * cost for given, _, cost in known)
-    written_cost = sum(written * cost for _, written, cost in known)
-    determinant = given_given * written_written - given_written**2
+    determinant = _dot(given, given) * _dot(written, written) - _dot(given, written) ** 2
     if determinant:
-        per_given = (given_cost * written_written - written_cost * given_written) / determinant
-        per_written = (written_cost * given_given - given_cost * given_written) / determinant
-        if per_given >= 0 and per_written >= 0:
-            return _rate(per_given), _rate(per_written)
-    alike = sum(cost for _, _, cost in known) / sum(given + out for given, out, _ in known)
-    return _rate(alike), _rate(alike)
+        for_given = _dot(given, cost) * _dot(written, written)
+        for_given -= _dot(written, cost) * _dot(given, written)
+        for_written = _dot(written, cost) * _dot(given, given)
+        for_written -= _dot(given, cost) * _dot(given, written)
+        if for_given >= 0 and for_written >= 0:
+            return _rate(for_given / determinant), _rate(for_written / determinant)
+    tokens = [one + other for one, other in zip(given, written, strict=True)]
+    alike = _rate(sum(cost, NOTHING) / sum(tokens, NOTHING))
+    return alike, alike
+
+
+def _dot(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:
+    return sum((one * other for one, other in zip(left, right, strict=True)), NOTHING)
 
 
 def _rate(usd_per_token: Fraction) -> Decimal:

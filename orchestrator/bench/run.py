@@ -61,8 +61,12 @@ async def run_suite(
 
     Returns:
         The run's figures, and each task's result by the question's id.
+
+    Raises:
+        OrchestratorError: If a task could not be run at all; the others are halted then.
     """
     results: dict[str, TaskResult] = {}
+    scores: dict[str, float] = {}
     gate = asyncio.Semaphore(job.concurrency)
     started = time.perf_counter()
 
@@ -75,14 +79,20 @@ async def run_suite(
                 tags={"suite_question": sample.id},
             )
         results[sample.id] = result
+        scores[sample.id] = job.score(sample, result)
         on_result(sample, result)
 
-    async with asyncio.TaskGroup() as group:
-        for sample in suite:
-            group.create_task(one(sample))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for sample in suite:
+                group.create_task(one(sample))
+    except ExceptionGroup as errors:
+        # The first one cancelled the other tasks, and says what to change.
+        first = errors.exceptions[0]
+        raise first from first.__cause__
     seconds = time.perf_counter() - started
-    scores = [job.score(sample, results[sample.id]) for sample in suite]
-    return _figures(name, scores, list(results.values()), job.source, seconds), results
+    figures = _figures(name, list(scores.values()), list(results.values()), job.source, seconds)
+    return figures, results
 
 
 def _figures(

@@ -1,8 +1,4 @@
-"""The command line: parse, call one function, set the exit code.
-
-Exit codes: 0 done, 1 a task failed, 2 the command or a policy is wrong, 3 a task halted and can be
-resumed, 130 interrupted.
-"""
+"""The command line: parse, call one function, set the exit code."""
 
 from __future__ import annotations
 
@@ -12,17 +8,22 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import bench, demo, policy, replay, report, run, task
-from orchestrator.core.errors import OrchestratorError
+from orchestrator.cli.output import FAILED, MISTAKEN
+from orchestrator.core.errors import Fenced, OrchestratorError
 from orchestrator.version import __version__
 
-MISTAKEN = 2
-INTERRUPTED = 130
+HELP = "Run agents that spend money: budgets that hold, halts that resume, every cent known."
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 a task failed; 2 the command, the policy or the store is wrong; "
+    "3 a task halted and can be resumed; 130 interrupted."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Run agents that spend money: budgets that hold, halts that resume, every cent known.",
+    help=HELP,
+    epilog=EXIT_CODES,
 )
 app.command()(demo.demo)
 app.command()(run.run)
@@ -39,14 +40,14 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=HELP, epilog=EXIT_CODES)
 def options(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """Run agents that spend money: budgets that hold, halts that resume, every cent known."""
+    """Only ``--version`` stands before a command."""
 
 
 def main() -> None:
@@ -55,9 +56,7 @@ def main() -> None:
         app()
     except OrchestratorError as error:
         typer.echo(f"orchestrator: {error}", err=True)
-        sys.exit(MISTAKEN)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(FAILED if isinstance(error, Fenced) else MISTAKEN)
 
 
 if __name__ == "__main__":

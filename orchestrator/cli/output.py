@@ -1,22 +1,30 @@
-"""What commands print: JSON for programs, short lines and tables for people."""
+"""What commands print: JSON for programs, short lines for people."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import shlex
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from orchestrator.cli.options import DEFAULT_STORE
 from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
+    from orchestrator.core.halt import Halt
     from orchestrator.runtime.results import TaskResult
 
 FAILED = 1
+MISTAKEN = 2
 HALTED = 3
+INTERRUPTED = 130
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a graph's state holds
@@ -50,31 +58,83 @@ def result_as_plain(result: TaskResult) -> dict[str, Any]:
     return data
 
 
-def print_result(result: TaskResult, *, as_json: bool) -> None:
-    """Print how a task stands, and end with the exit code that says so."""
+def print_result(
+    result: TaskResult, *, as_json: bool, resume: str, interrupted: bool = False
+) -> None:
+    """Print how a task stands, and end with the exit code that says so.
+
+    Args:
+        result: How it stands.
+        as_json: For programs.
+        resume: The command that goes on with it.
+        interrupted: Whether the user interrupted it.
+    """
     if as_json:
         print_json(result_as_plain(result))
     else:
-        _print_for_people(result)
-    if result.status == "halted":
-        raise typer.Exit(HALTED)
-    if result.status == "failed":
-        raise typer.Exit(FAILED)
+        typer.echo("\n".join(_lines(result, resume)))
+    match result.status:
+        case "halted":
+            raise typer.Exit(INTERRUPTED if interrupted else HALTED)
+        case "failed":
+            raise typer.Exit(FAILED)
 
 
-def _print_for_people(result: TaskResult) -> None:
+def resume_command(task_id: str, policy: str, store: str) -> str:
+    """The command that goes on with a task, as it can be pasted into a shell."""
+    command = ["orchestrator", "task", "resume", task_id, "--policy", policy]
+    if store != os.environ.get("ORCHESTRATOR_STORE", DEFAULT_STORE):
+        command += ["--store", store]
+    return shlex.join(command)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 model call``, ``2 model calls``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def in_lines(text: str, indent: str = "  ") -> str:
+    """``text`` in lines as wide as the terminal."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _lines(result: TaskResult, resume: str) -> Iterable[str]:
     cost = result.cost
-    calls = f"{len(result.attempts)} model call{'s' * (len(result.attempts) != 1)}"
-    typer.echo(f"{result.task_id}: {result.status}, {cost.total} in {calls}")
+    calls = counted(len(result.attempts), "model call")
+    yield f"{result.task_id}: {result.status}, {cost.total} in {calls}"
     if cost.estimated or cost.unknown:
-        typer.echo(
+        yield (
             f"  {cost.known} known, {cost.estimated} estimated, "
             f"{cost.held} held for {cost.unknown} in doubt"
         )
     if result.halt is not None:
-        typer.echo(f"  {result.halt.reason}: {result.halt.detail}")
-        typer.echo(f"  resume: orchestrator task resume {result.task_id}")
+        yield in_lines(f"{result.halt.reason}: {result.halt.detail}")
+        yield f"  go on: {resume}{resume_options(result.halt)}"
     if result.error is not None:
-        typer.echo(f"  {result.error}")
+        yield in_lines(result.error)
+        yield f"  try again from the last checkpoint: {resume}"
     if result.output is not None:
-        typer.echo(json.dumps(plain(result.output), indent=2, ensure_ascii=False))
+        yield json.dumps(plain(result.output), indent=2, ensure_ascii=False)
+
+
+def resume_options(halt: Halt) -> str:
+    """What has to be added to ``orchestrator task resume`` after this halt."""
+    match halt.reason:
+        case "budget" if halt.scope == "task":
+            return " --add-budget USD"
+        case "timeout":
+            return " --extend timeout=5m"
+        case "model_calls" | "tool_calls" | "tokens" | "steps" | "repeats" as limit:
+            return f" --extend {limit}=NUMBER"
+        case "question":
+            return " --answer TEXT"
+        case _:
+            return ""

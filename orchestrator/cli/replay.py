@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from orchestrator.cli.options import PriceOption, prices
 
 if TYPE_CHECKING:
     from orchestrator.testing.upstream.server import Upstream
@@ -18,10 +19,7 @@ def replay(
     recording: Annotated[str, typer.Argument(help="A .jsonl or .csv file, perhaps with .gz.")],
     *,
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8765,
-    price: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODEL=IN,OUT", help="USD per million tokens; repeatable."),
-    ] = None,
+    price: PriceOption = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,9 +30,14 @@ def replay(
     latency_scale: Annotated[
         float, typer.Option(min=0, help="Replay recorded latency times this.")
     ] = 0.0,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object per line.")
+    ] = False,
 ) -> None:
-    """Serve recorded answers over an OpenAI-compatible address; Ctrl-C ends it with the bill."""
+    """Serve recorded answers like a provider.
+
+    The address is OpenAI-compatible. Ctrl-C ends it with the bill.
+    """
     from orchestrator.testing.upstream.faults import Fault
     from orchestrator.testing.upstream.recording import RecordingError
     from orchestrator.testing.upstream.server import Upstream
@@ -42,7 +45,7 @@ def replay(
     try:
         upstream = Upstream(
             recording,
-            prices=dict(_price(text) for text in price or ()),
+            prices=prices(price),
             faults=[Fault.parse(text) for text in fault or ()],
             latency_scale=latency_scale,
             port=port,
@@ -50,7 +53,7 @@ def replay(
     except (RecordingError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
     try:
-        asyncio.run(_serve(upstream, as_json=json_))
+        asyncio.run(_serve(upstream, as_json=as_json))
     except OSError as error:
         message = f"cannot listen on port {port}: {error.strerror}; choose another with --port"
         raise typer.BadParameter(message) from error
@@ -102,12 +105,3 @@ def _bill_text(upstream: Upstream) -> str:
 
 def _say(record: dict[str, Any], text: str, *, as_json: bool) -> None:
     typer.echo(json.dumps(record) if as_json else text)
-
-
-def _price(text: str) -> tuple[str, dict[str, str | Decimal | int]]:
-    model, _, rates = text.rpartition("=")
-    parts = rates.split(",")
-    if not model or len(parts) != 2:  # noqa: PLR2004 - input and output
-        message = f"--price {text!r}: write MODEL=IN,OUT, for example gpt-5-nano=0.05,0.40"
-        raise ValueError(message)
-    return model, {"input": parts[0].strip(), "output": parts[1].strip()}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.options import DEFAULT_STORE, JsonOption, StoreOption
-from orchestrator.cli.output import plain, print_json
+from orchestrator.cli.output import print_json
+from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
     from orchestrator.ledger.reading import Total
+
+COUNTS = ("attempts", "input_tokens", "output_tokens")
 
 app = typer.Typer(no_args_is_help=True, help="What was spent, by whom and on what.")
 
@@ -28,61 +31,85 @@ def cost(
         str,
         typer.Option(help="Any of org, team, agent, user, tenant, task, step, model; by commas."),
     ] = "team,agent,step,model",
-    since: Annotated[datetime | None, typer.Option(help="First moment, UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Moment after the last, UTC.")] = None,
-    store: StoreOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="First moment: 2026-11-01 or 2026-11-01T08:00+01:00."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Moment after the last; UTC if no zone.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Cost by the dimensions you name, with what is known, estimated and in doubt apart."""
-    from orchestrator.reports.cost import cost_by, dimensions, in_utc
+    """Show cost by the dimensions you name.
+
+    What is known, what is estimated and what is in doubt stand apart.
+    """
+    from orchestrator.reports.cost import cost_by, dimensions, moment
 
     try:
         wanted = dimensions(by)
+        first, after = moment(since), moment(until)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--by") from error
-    totals = cost_by(store or DEFAULT_STORE, wanted, since=in_utc(since), until=in_utc(until))
+        raise typer.BadParameter(str(error)) from error
+    totals = cost_by(store, wanted, since=first, until=after)
     if as_json:
         print_json([_plain(wanted, total) for total in totals])
-        return
-    _print_table(wanted, totals)
+    elif totals:
+        _print_table(wanted, totals)
+    else:
+        typer.echo(f"Nothing was asked of a model in this period ({store}).")
 
 
-def _plain(wanted: tuple[str, ...], total: Total) -> dict[str, object]:
+def _plain(wanted: Sequence[str], total: Total) -> dict[str, object]:
     return dict(zip(wanted, total.group, strict=True)) | {
         "attempts": total.attempts,
-        "cost_usd": plain(total.cost),
-        "known_usd": plain(total.known),
-        "estimated_usd": plain(total.estimated),
-        "in_doubt_usd": plain(total.unknown),
+        "cost_usd": total.cost,
+        "known_usd": total.known,
+        "estimated_usd": total.estimated,
+        "in_doubt_usd": total.unknown,
         "in_doubt": total.unknown_attempts,
-        "overrun_usd": plain(total.overrun),
+        "overrun_usd": total.overrun,
         "input_tokens": total.input_tokens,
         "output_tokens": total.output_tokens,
     }
 
 
-def _print_table(wanted: tuple[str, ...], totals: list[Total]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
+    from orchestrator.cli.tables import new_table, numbers, print_table, words
 
-    from orchestrator.core.money import Money
-
-    table = Table(*wanted)
-    for heading in ("calls", "tokens in", "tokens out", "known", "estimated", "in doubt", "cost"):
-        table.add_column(heading, justify="right")
+    # What all rows have in common is said once; the place belongs to what differs.
+    places = range(len(wanted))
+    common = [place for place in places if len({total.group[place] for total in totals}) == 1]
+    shown = [place for place in places if place not in common] or common[:1]
+    unsure = any(total.cost != total.known for total in totals)
+    table = new_table(
+        [
+            *(words(wanted[place]) for place in shown),
+            *map(numbers, ("calls", "tokens\nin", "tokens\nout")),
+            *(map(numbers, ("known", "estimated", "in doubt")) if unsure else ()),
+            numbers("cost"),
+        ],
+        title=", ".join(
+            f"{wanted[place]} {totals[0].group[place] or '-'}"
+            for place in common
+            if place not in shown
+        ),
+    )
     for total in totals:
         table.add_row(
-            *(value or "-" for value in total.group),
-            str(total.attempts),
-            f"{total.input_tokens:,}",
-            f"{total.output_tokens:,}",
-            str(total.known),
-            str(total.estimated),
-            str(total.unknown),
-            str(total.cost),
+            *(total.group[place] or "-" for place in shown), *_figures([total], unsure=unsure)
         )
-    table.add_section()
-    whole = sum((total.cost for total in totals), Money.ZERO)
-    calls = sum(total.attempts for total in totals)
-    table.add_row("all", *[""] * (len(wanted) - 1), str(calls), *[""] * 5, str(whole))
-    Console().print(table)
+    if len(totals) > 1:
+        table.add_section()
+        table.add_row("all", *[""] * (len(shown) - 1), *_figures(totals, unsure=unsure))
+    print_table(table)
+
+
+def _figures(totals: Sequence[Total], *, unsure: bool) -> list[str]:
+    apart = ("known", "estimated", "unknown") if unsure else ()
+    return [
+        *(f"{sum(getattr(total, name) for total in totals):,}" for name in COUNTS),
+        *(str(sum((getattr(total, name) for total in totals), Money.ZERO)) for name in apart),
+        str(sum((total.cost for total in totals), Money.ZERO)),
+    ]

@@ -26,7 +26,16 @@ from orchestrator.ledger.records import (
     TaskRecord,
     TaskSignalled,
 )
-from orchestrator.ledger.rows import AccountRow, Body, BodyKind, Hold, TaskState, from_us, to_us
+from orchestrator.ledger.rows import (
+    AccountRow,
+    Body,
+    BodyKind,
+    Hold,
+    Reply,
+    TaskState,
+    from_us,
+    to_us,
+)
 from orchestrator.ledger.rules import judge
 from orchestrator.ledger.unit import UnitOfWork
 
@@ -54,9 +63,7 @@ def open_task(unit: UnitOfWork, opening: TaskOpening) -> int:
     store = unit.flushed()
     store.insert_task(opening, state)
     unit.set_task(scope.task_id, state)
-    unit.add_body(
-        Body(scope.task_id, "input", "", opening.input_type, opening.input_body, None),
-    )
+    store.insert_body(Body(scope.task_id, "input", opening.input_type, opening.input_body, None))
     return FIRST_EPOCH
 
 
@@ -131,15 +138,15 @@ def end(unit: UnitOfWork, ended: AttemptEnd, keep: timedelta | None) -> None:
             f"{ended.cost}; book what is above as overrun"
         )
         raise ValueError(message)
-    body = _journaled(unit, hold, ended, keep)
+    reply = _journaled(unit, hold, ended, keep)
     rows = unit.add_end(hold, ended)
     for row in rows:
         row.reserved -= hold.reserve
         row.settled += ended.cost.nano
         row.overrun += ended.overrun.nano
     unit.book(rows)
-    if body is not None:
-        unit.add_body(body)
+    if reply is not None:
+        unit.add_reply(reply)
 
 
 def withdraw(unit: UnitOfWork, attempt_id: str, now: datetime) -> None:
@@ -252,7 +259,7 @@ def close_task(unit: UnitOfWork, closing: TaskClosing, keep: timedelta | None) -
     _update(unit, closed, None)
     if closing.output is not None:
         encoding, body = closing.output
-        store.insert_body(Body(task_id, "output", "", encoding, body, None))
+        store.insert_body(Body(task_id, "output", encoding, body, None))
     if closing.status == "completed":
         whole = [task_id, *store.descendants(task_id)]
         if keep is None:
@@ -333,7 +340,7 @@ def _update(unit: UnitOfWork, record: TaskRecord, reason: HaltReason | None) -> 
 
 def _journaled(
     unit: UnitOfWork, hold: Hold, ended: AttemptEnd, keep: timedelta | None
-) -> Body | None:
+) -> Reply | None:
     """The reply, to be kept as long as its task may need it; it may come after the run returned."""
     if ended.reply is None:
         return None
@@ -346,7 +353,7 @@ def _journaled(
     elif status != "running":
         until = ended.at + KEPT_AFTER_HALT
     until_us = None if until is None else to_us(until)
-    return Body(hold.task_id, "reply", ended.attempt_id, "", ended.reply, until_us)
+    return Reply(hold.seq, ended.reply, until_us)
 
 
 def _end_of(hold: Hold, kind: Literal["released", "expired"], now: datetime) -> AttemptEnd:

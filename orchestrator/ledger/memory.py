@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.core.halt import HaltReason
 from orchestrator.ledger.records import (
@@ -27,6 +27,7 @@ from orchestrator.ledger.rows import (
     Fact,
     Hold,
     Loaded,
+    Reply,
     TaskState,
     Wanted,
     to_us,
@@ -44,12 +45,14 @@ class MemoryStore:
     def __init__(self) -> None:
         """Empty."""
         self._tasks: dict[str, tuple[TaskRecord, HaltReason | None]] = {}
-        self._attempts: dict[str, tuple[AttemptIntent, tuple[int, ...]]] = {}
+        self._attempts: dict[str, tuple[Hold, AttemptIntent]] = {}
+        self._attempt_ids: dict[int, str] = {}
         self._ends: dict[str, AttemptEnd] = {}
         self._accounts: dict[int, AccountRow] = {}
         self._account_ids: dict[str, int] = {}
         self._seeds: dict[int, AccountRow] = {}
-        self._bodies: dict[tuple[str, BodyKind, str], Body] = {}
+        self._bodies: dict[tuple[str, BodyKind], Body] = {}
+        self._replies: dict[str, Reply] = {}
         self._marks: dict[tuple[str, str, str], None] = {}
         self._decisions: dict[int, Decision] = {}
         self._undo: list[Callable[[], object]] = []
@@ -94,18 +97,23 @@ class MemoryStore:
 
     def write(self, changes: Changes) -> None:
         """Write a batch's changes."""
-        for intent, account_ids in changes.intents:
-            self._put(self._attempts, intent.attempt_id, (intent, account_ids))
-        for end in changes.ends:
+        for hold, intent in changes.intents:
+            self._put(self._attempts, intent.attempt_id, (hold, intent))
+            self._put(self._attempt_ids, hold.seq, intent.attempt_id)
+        for _, end in changes.ends:
             self._put(self._ends, end.attempt_id, replace(end, reply=None))
-        for body in changes.bodies:
-            self.insert_body(body)
+        for reply in changes.replies:
+            self._put(self._replies, self._attempt_ids[reply.seq], reply)
         for account_id, row in changes.accounts.items():
             self._put(self._accounts, account_id, row.copy())
         for mark in changes.marks:
             self._put(self._marks, mark, None)
         for decision in changes.decisions:
             self._put(self._decisions, len(self._decisions), decision)
+
+    def next_seq(self) -> int:
+        """The number of the next attempt."""
+        return len(self._attempts) + 1
 
     def insert_task(self, opening: TaskOpening, state: TaskState) -> None:
         """Store a new task, without its input."""
@@ -129,8 +137,8 @@ class MemoryStore:
         if task_id not in self._tasks:
             return None
         record = self._tasks[task_id][0]
-        given = self._bodies.get((task_id, "input", ""))
-        output = self._bodies.get((task_id, "output", ""))
+        given = self._bodies.get((task_id, "input"))
+        output = self._bodies.get((task_id, "output"))
         return replace(
             record,
             opening=replace(record.opening, input_body=given.body if given else b""),
@@ -154,7 +162,7 @@ class MemoryStore:
     def spent(self, account: Account) -> tuple[int, int]:
         """What the attempts of the account's holder and window cost, and their overrun, in nano."""
         cost = overrun = 0
-        for attempt_id, (intent, _) in self._attempts.items():
+        for attempt_id, (_, intent) in self._attempts.items():
             scope = self._tasks[intent.task_id][0].opening.scope
             is_held = scope.identity(account.kind) == account.identity or (
                 account.kind == "task" and account.identity in scope.ancestors
@@ -175,31 +183,32 @@ class MemoryStore:
         return [hold for hold in self._open_holds() if hold.expires_at_us <= now_us]
 
     def insert_body(self, body: Body) -> None:
-        """Store a body, in place of one with the same task, kind and key."""
-        self._put(self._bodies, (body.task_id, body.kind, body.key), body)
+        """Store an input or output, in place of the task's former one."""
+        self._put(self._bodies, (body.task_id, body.kind), body)
 
     def retain_bodies(
         self, task_ids: Iterable[str], kinds: Sequence[BodyKind], until_us: int | None
     ) -> None:
         """Let these tasks' bodies expire at ``until_us``; ``None``: keep them."""
-        for body in self._select_bodies(task_ids, kinds):
-            self.insert_body(body._replace(expires_at_us=until_us))
+        for rows, key in self._select_bodies(task_ids, kinds):
+            self._put(rows, key, rows[key]._replace(expires_at_us=until_us))
 
     def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
         """Remove these tasks' bodies."""
-        for body in self._select_bodies(task_ids, kinds):
-            self._drop_body(body)
+        for rows, key in self._select_bodies(task_ids, kinds):
+            self._drop(rows, key)
 
     def purge_bodies(self, now_us: int) -> None:
         """Remove the bodies whose time has come."""
-        for body in list(self._bodies.values()):
-            if body.expires_at_us is not None and body.expires_at_us <= now_us:
-                self._drop_body(body)
+        for rows, key in self._select_bodies(self._tasks, ("input", "reply", "output")):
+            until_us = rows[key].expires_at_us
+            if until_us is not None and until_us <= now_us:
+                self._drop(rows, key)
 
     def abandoned(self, before_us: int) -> list[str]:
         """Tasks still called running that gave no sign of life since ``before_us``."""
         lively = {
-            intent.task_id for intent, _ in self._attempts.values() if to_us(intent.at) > before_us
+            intent.task_id for _, intent in self._attempts.values() if to_us(intent.at) > before_us
         }
         return [
             task_id
@@ -215,7 +224,7 @@ class MemoryStore:
         return TaskHistory(
             attempts=tuple(
                 self._record(attempt_id, with_reply=True)
-                for attempt_id, (intent, _) in self._attempts.items()
+                for attempt_id, (_, intent) in self._attempts.items()
                 if intent.task_id == task_id
             ),
             decisions={
@@ -233,7 +242,7 @@ class MemoryStore:
         """Attempts whose owner died, without replies; of one task or of all."""
         return [
             self._record(attempt_id, with_reply=False)
-            for attempt_id, (intent, _) in self._attempts.items()
+            for attempt_id, (_, intent) in self._attempts.items()
             if task_id in (None, intent.task_id)
             and attempt_id in self._ends
             and self._ends[attempt_id].end == "expired"
@@ -246,12 +255,12 @@ class MemoryStore:
 
     def facts(self) -> Iterator[Fact]:
         """Every attempt."""
-        for attempt_id, (intent, account_ids) in self._attempts.items():
+        for attempt_id, (hold, _) in self._attempts.items():
             end = self._ends.get(attempt_id)
             yield Fact(
                 attempt_id=attempt_id,
-                reserve=intent.reserve.nano,
-                account_ids=account_ids,
+                reserve=hold.reserve,
+                account_ids=hold.account_ids,
                 end=None if end is None else end.end,
                 cost=0 if end is None else end.cost.nano,
                 overrun=0 if end is None else end.overrun.nano,
@@ -262,39 +271,38 @@ class MemoryStore:
         return []
 
     def _hold(self, attempt_id: str) -> Hold:
-        intent, account_ids = self._attempts[attempt_id]
-        return Hold(
-            attempt_id=attempt_id,
-            task_id=intent.task_id,
-            epoch=intent.epoch,
-            reserve=intent.reserve.nano,
-            account_ids=account_ids,
-            at_us=to_us(intent.at),
-            expires_at_us=to_us(intent.expires_at),
-            is_open=attempt_id not in self._ends,
-        )
+        hold, _ = self._attempts[attempt_id]
+        return hold._replace(is_open=attempt_id not in self._ends)
 
     def _open_holds(self) -> Iterator[Hold]:
         return (self._hold(one) for one in self._attempts if one not in self._ends)
 
     def _record(self, attempt_id: str, *, with_reply: bool) -> AttemptRecord:
-        intent, _ = self._attempts[attempt_id]
+        _, intent = self._attempts[attempt_id]
         end = self._ends.get(attempt_id)
-        body = self._bodies.get((intent.task_id, "reply", attempt_id))
-        if end is not None and body is not None and with_reply:
-            end = replace(end, reply=body.body)
+        if end is not None and with_reply and attempt_id in self._replies:
+            end = replace(end, reply=self._replies[attempt_id].body)
         return AttemptRecord(intent, end)
 
-    def _select_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> list[Body]:
+    def _select_bodies(
+        self, task_ids: Iterable[str], kinds: Sequence[BodyKind]
+    ) -> list[tuple[dict[Any, Any], object]]:
+        """Where these bodies are: the rows they are among, and their key there."""
         wanted = set(task_ids)
-        return [
-            body for body in self._bodies.values() if body.task_id in wanted and body.kind in kinds
+        found: list[tuple[dict[Any, Any], object]] = [
+            (self._bodies, key) for key in self._bodies if key[0] in wanted and key[1] in kinds
         ]
+        if "reply" in kinds:
+            found += [
+                (self._replies, attempt_id)
+                for attempt_id in self._replies
+                if self._attempts[attempt_id][0].task_id in wanted
+            ]
+        return found
 
-    def _drop_body(self, body: Body) -> None:
-        key = (body.task_id, body.kind, body.key)
-        del self._bodies[key]
-        self._undo.append(lambda: self._bodies.update({key: body}))
+    def _drop(self, rows: dict[Any, Any], key: object) -> None:
+        before = rows.pop(key)
+        self._undo.append(lambda: rows.update({key: before}))
 
     def _put(self, rows: dict[K, V], key: K, row: V) -> None:
         if key in rows:

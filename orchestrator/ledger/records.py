@@ -235,7 +235,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskClosing:
-    """What is stored when a run of a task returns."""
+    """What is stored when a run of a task returns; ``running_s`` is the time of this run alone."""
 
     task_id: str
     epoch: int

@@ -83,9 +83,10 @@ class AccountRow:
 class Hold(NamedTuple):
     """An attempt, and what it holds on each account of its path while it is open.
 
-    The times are microseconds since 1970.
+    ``seq`` numbers the attempts of a store; the times are microseconds since 1970.
     """
 
+    seq: int
     attempt_id: str
     task_id: str
     epoch: int
@@ -108,12 +109,19 @@ class Fact(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A prompt, reply or output. ``expires_at_us`` is ``None`` while its task runs."""
+    """The input or output of a task. ``expires_at_us`` is ``None`` while the task runs."""
 
     task_id: str
-    kind: BodyKind
-    key: str
+    kind: Literal["input", "output"]
     encoding: str
+    body: bytes
+    expires_at_us: int | None
+
+
+class Reply(NamedTuple):
+    """The reply of an attempt. ``expires_at_us`` is ``None`` while its task runs."""
+
+    seq: int
     body: bytes
     expires_at_us: int | None
 
@@ -146,9 +154,9 @@ class Loaded:
 class Changes:
     """The writes of a batch, in the order a store applies them."""
 
-    intents: list[tuple[AttemptIntent, tuple[int, ...]]] = field(default_factory=list)
-    ends: list[AttemptEnd] = field(default_factory=list)
-    bodies: list[Body] = field(default_factory=list)
+    intents: list[tuple[Hold, AttemptIntent]] = field(default_factory=list)
+    ends: list[tuple[Hold, AttemptEnd]] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     accounts: dict[int, AccountRow] = field(default_factory=dict)
     marks: list[tuple[str, str, str]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)

@@ -12,8 +12,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger import sqlite_rows as rows
-from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted, to_us
-from orchestrator.ledger.sqlite_queries import INSERT_BODY, SqliteQueries
+from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted
+from orchestrator.ledger.sqlite_queries import SqliteQueries
 from orchestrator.ledger.sqlite_rows import read_hold
 from orchestrator.ledger.sqlite_schema import migrate
 
@@ -31,8 +31,8 @@ _ACCOUNT_BY_ID = (
     " WHERE account_id = ?"
 )
 _HOLD = (
-    "SELECT a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us, a.expires_at_us,"
-    " h.attempt_id IS NOT NULL FROM attempts a LEFT JOIN holds h ON h.attempt_id = a.attempt_id"
+    "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
+    " a.expires_at_us, h.seq IS NOT NULL FROM attempts a LEFT JOIN holds h ON h.seq = a.seq"
     " WHERE a.attempt_id = ?"
 )
 
@@ -153,28 +153,28 @@ class SqliteStore(SqliteQueries):
         write = self._connection.executemany
         if changes.intents:
             write(
-                "INSERT INTO attempts (attempt_id, task_id, epoch, key, request_hash, step, kind,"
-                " model, provider_model, reserve, account_ids, expires_at_us, at_us)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [rows.intent_values(intent, ids) for intent, ids in changes.intents],
+                "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
+                " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.intent_values(hold, intent) for hold, intent in changes.intents],
             )
             write(
-                "INSERT INTO holds VALUES (?, ?, ?)",
-                [(it.attempt_id, it.task_id, to_us(it.expires_at)) for it, _ in changes.intents],
+                "INSERT INTO holds (seq, expires_at_us) VALUES (?, ?)",
+                [(hold.seq, hold.expires_at_us) for hold, _ in changes.intents],
             )
         if changes.ends:
             write(
-                "INSERT INTO ends (attempt_id, kind, cost, overrun, certainty, seconds,"
+                "INSERT INTO ends (seq, kind, cost, overrun, certainty, seconds,"
                 " input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,"
                 " reasoning_tokens, served_model, price_source, error, at_us)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [rows.end_values(end) for end in changes.ends],
+                [rows.end_values(hold, end) for hold, end in changes.ends],
             )
+            write("DELETE FROM holds WHERE seq = ?", [(hold.seq,) for hold, _ in changes.ends])
+        if changes.replies:
             write(
-                "DELETE FROM holds WHERE attempt_id = ?", [(it.attempt_id,) for it in changes.ends]
+                "INSERT INTO replies (seq, body, expires_at_us) VALUES (?, ?, ?)", changes.replies
             )
-        if changes.bodies:
-            write(INSERT_BODY, changes.bodies)
         if changes.accounts:
             write(
                 "UPDATE accounts SET settled = ?, reserved = ?, disputed = ?, overrun = ?"

@@ -20,22 +20,18 @@ from orchestrator.ledger.records import (
 )
 from orchestrator.ledger.rows import AccountRow, Body, BodyKind, Fact, Hold, TaskState, to_us
 
-INSERT_BODY = (
-    "INSERT OR REPLACE INTO bodies (task_id, kind, key, encoding, body, expires_at_us)"
-    " VALUES (?, ?, ?, ?, ?, ?)"
-)
 # CROSS JOIN fixes the order. A user and a task have few attempts and are met all day long; the
 # others have many, and are met when their window has just begun and few attempts lie in it.
 _SPENT_BY_HOLDER = """
 SELECT coalesce(sum(coalesce(e.cost, a.reserve)), 0), coalesce(sum(e.overrun), 0)
 FROM task_holders h CROSS JOIN attempts a ON a.task_id = h.task_id
-LEFT JOIN ends e ON e.attempt_id = a.attempt_id
+LEFT JOIN ends e ON e.seq = a.seq
 WHERE h.kind = ? AND h.identity = ? AND a.at_us >= ? AND a.at_us < ?
 """
 _SPENT_BY_TIME = """
 SELECT coalesce(sum(coalesce(e.cost, a.reserve)), 0), coalesce(sum(e.overrun), 0)
 FROM attempts a INDEXED BY attempts_by_time CROSS JOIN task_holders h ON h.task_id = a.task_id
-LEFT JOIN ends e ON e.attempt_id = a.attempt_id
+LEFT JOIN ends e ON e.seq = a.seq
 WHERE h.kind = ? AND h.identity = ? AND a.at_us >= ? AND a.at_us < ?
 """
 _ORPHANS = """
@@ -44,17 +40,17 @@ SELECT 'attempt ' || attempt_id || ' has no task ' || task_id FROM attempts
 UNION ALL SELECT 'attempt ' || attempt_id || ' has no account ' || account.value
     FROM attempts, json_each(account_ids) account
     WHERE account.value NOT IN (SELECT account_id FROM accounts)
-UNION ALL SELECT 'end of ' || attempt_id || ' has no intent' FROM ends
-    WHERE attempt_id NOT IN (SELECT attempt_id FROM attempts)
-UNION ALL SELECT 'hold of ' || attempt_id || ' has no open attempt' FROM holds
-    WHERE attempt_id NOT IN (SELECT attempt_id FROM attempts)
-    OR attempt_id IN (SELECT attempt_id FROM ends)
+UNION ALL SELECT 'end ' || seq || ' has no attempt' FROM ends
+    WHERE seq NOT IN (SELECT seq FROM attempts)
+UNION ALL SELECT 'hold ' || seq || ' has no open attempt' FROM holds
+    WHERE seq NOT IN (SELECT seq FROM attempts) OR seq IN (SELECT seq FROM ends)
+UNION ALL SELECT 'reply ' || seq || ' has no ended attempt' FROM replies
+    WHERE seq NOT IN (SELECT seq FROM ends)
 UNION ALL SELECT 'open attempt ' || attempt_id || ' has no hold' FROM attempts
-    WHERE attempt_id NOT IN (SELECT attempt_id FROM ends)
-    AND attempt_id NOT IN (SELECT attempt_id FROM holds)
+    WHERE seq NOT IN (SELECT seq FROM ends) AND seq NOT IN (SELECT seq FROM holds)
 UNION ALL SELECT 'decision for ' || key || ' has no attempt ' || attempt_id FROM decisions
     WHERE attempt_id NOT IN (SELECT attempt_id FROM attempts)
-UNION ALL SELECT kind || ' body ' || key || ' has no task ' || task_id FROM bodies
+UNION ALL SELECT kind || ' body has no task ' || task_id FROM bodies
     WHERE task_id NOT IN (SELECT task_id FROM tasks)
 UNION ALL SELECT 'mark ' || kind || ' ' || key || ' has no task ' || task_id FROM marks
     WHERE task_id NOT IN (SELECT task_id FROM tasks)
@@ -107,8 +103,8 @@ class SqliteQueries:
         """The task with its bodies, as far as they are kept."""
         row = self._connection.execute(
             "SELECT t.*, i.body, o.encoding, o.body FROM task_records t"
-            " LEFT JOIN bodies i ON i.task_id = t.task_id AND i.kind = 'input' AND i.key = ''"
-            " LEFT JOIN bodies o ON o.task_id = t.task_id AND o.kind = 'output' AND o.key = ''"
+            " LEFT JOIN bodies i ON i.task_id = t.task_id AND i.kind = 'input'"
+            " LEFT JOIN bodies o ON o.task_id = t.task_id AND o.kind = 'output'"
             " WHERE t.task_id = ?",
             (task_id,),
         ).fetchone()
@@ -160,44 +156,64 @@ class SqliteQueries:
     def holds(self, task_ids: Sequence[str]) -> list[Hold]:
         """Open attempts of these tasks."""
         wanted = set(task_ids)
-        return [hold for hold in self._open_holds(_LAST_US) if hold.task_id in wanted]
+        return [hold for hold in self.overdue(_LAST_US) if hold.task_id in wanted]
 
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose ``expires_at`` has come."""
-        return self._open_holds(now_us)
-
-    def _open_holds(self, until_us: int) -> list[Hold]:
         found = self._connection.execute(
-            "SELECT a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
-            " a.expires_at_us, 1 FROM holds h JOIN attempts a ON a.attempt_id = h.attempt_id"
-            " WHERE h.expires_at_us <= ? ORDER BY a.seq",
-            (until_us,),
+            "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
+            " a.expires_at_us, 1 FROM holds h JOIN attempts a ON a.seq = h.seq"
+            " WHERE h.expires_at_us <= ? ORDER BY h.seq",
+            (now_us,),
         )
         return [rows.read_hold(row) for row in found]
 
+    def next_seq(self) -> int:
+        """The number of the next attempt."""
+        ((seq,),) = self._connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM attempts")
+        return int(seq)
+
     def insert_body(self, body: Body) -> None:
-        """Store a body, in place of one with the same task, kind and key."""
-        self._connection.execute(INSERT_BODY, body)
+        """Store an input or output, in place of the task's former one."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO bodies (task_id, kind, encoding, body, expires_at_us)"
+            " VALUES (?, ?, ?, ?, ?)",
+            body,
+        )
 
     def retain_bodies(
         self, task_ids: Iterable[str], kinds: Sequence[BodyKind], until_us: int | None
     ) -> None:
         """Let these tasks' bodies expire at ``until_us``; ``None``: keep them."""
-        self._connection.executemany(
-            "UPDATE bodies SET expires_at_us = ? WHERE task_id = ? AND kind = ?",
-            [(until_us, task_id, kind) for task_id in task_ids for kind in kinds],
-        )
+        for task_id in task_ids:
+            self._connection.executemany(
+                "UPDATE bodies SET expires_at_us = ? WHERE task_id = ? AND kind = ?",
+                [(until_us, task_id, kind) for kind in kinds],
+            )
+            if "reply" in kinds:
+                self._connection.execute(
+                    "UPDATE replies SET expires_at_us = ?"
+                    " WHERE seq IN (SELECT seq FROM attempts WHERE task_id = ?)",
+                    (until_us, task_id),
+                )
 
     def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
         """Remove these tasks' bodies."""
-        self._connection.executemany(
-            "DELETE FROM bodies WHERE task_id = ? AND kind = ?",
-            [(task_id, kind) for task_id in task_ids for kind in kinds],
-        )
+        for task_id in task_ids:
+            self._connection.executemany(
+                "DELETE FROM bodies WHERE task_id = ? AND kind = ?",
+                [(task_id, kind) for kind in kinds],
+            )
+            if "reply" in kinds:
+                self._connection.execute(
+                    "DELETE FROM replies WHERE seq IN (SELECT seq FROM attempts WHERE task_id = ?)",
+                    (task_id,),
+                )
 
     def purge_bodies(self, now_us: int) -> None:
         """Remove the bodies whose time has come."""
         self._connection.execute("DELETE FROM bodies WHERE expires_at_us <= ?", (now_us,))
+        self._connection.execute("DELETE FROM replies WHERE expires_at_us <= ?", (now_us,))
 
     def abandoned(self, before_us: int) -> list[str]:
         """Tasks still called running that gave no sign of life since ``before_us``."""
@@ -213,8 +229,7 @@ class SqliteQueries:
         """Attempts, decisions and marks of a task."""
         execute = self._connection.execute
         attempts = execute(
-            "SELECT r.*, b.body FROM attempt_records r LEFT JOIN bodies b"
-            " ON b.task_id = r.task_id AND b.kind = 'reply' AND b.key = r.attempt_id"
+            "SELECT r.*, p.body FROM attempt_records r LEFT JOIN replies p ON p.seq = r.seq"
             " WHERE r.task_id = ? ORDER BY r.seq",
             (task_id,),
         )
@@ -255,7 +270,7 @@ class SqliteQueries:
         """Every attempt."""
         for row in self._connection.execute(
             "SELECT a.attempt_id, a.reserve, a.account_ids, e.kind, coalesce(e.cost, 0),"
-            " coalesce(e.overrun, 0) FROM attempts a LEFT JOIN ends e USING (attempt_id)"
+            " coalesce(e.overrun, 0) FROM attempts a LEFT JOIN ends e ON e.seq = a.seq"
         ):
             yield Fact(row[0], row[1], tuple(from_json(row[2])), *row[3:])
 

@@ -69,9 +69,10 @@ def update_values(record: TaskRecord, signal: str | None) -> Row:
     )
 
 
-def intent_values(intent: AttemptIntent, account_ids: Sequence[int]) -> Row:
-    """A row of ``attempts``, without its number."""
+def intent_values(hold: Hold, intent: AttemptIntent) -> Row:
+    """A row of ``attempts``."""
     return (
+        hold.seq,
         intent.attempt_id,
         intent.task_id,
         intent.epoch,
@@ -82,13 +83,13 @@ def intent_values(intent: AttemptIntent, account_ids: Sequence[int]) -> Row:
         intent.model,
         intent.provider_model,
         intent.reserve.nano,
-        to_json(account_ids),
-        to_us(intent.expires_at),
-        to_us(intent.at),
+        to_json(hold.account_ids),
+        hold.expires_at_us,
+        hold.at_us,
     )
 
 
-def end_values(end: AttemptEnd) -> Row:
+def end_values(hold: Hold, end: AttemptEnd) -> Row:
     """A row of ``ends``."""
     usage = end.usage
     tokens: Row = (None, None, None, None, None)
@@ -101,7 +102,7 @@ def end_values(end: AttemptEnd) -> Row:
             usage.reasoning_tokens,
         )
     return (
-        end.attempt_id,
+        hold.seq,
         end.end,
         end.cost.nano,
         end.overrun.nano,
@@ -207,14 +208,15 @@ def read_attempt(row: Row, reply: bytes | None = None) -> AttemptRecord:
 def read_hold(row: Row) -> Hold:
     """A hold from its columns, in their order."""
     return Hold(
-        attempt_id=row[0],
-        task_id=row[1],
-        epoch=row[2],
-        reserve=row[3],
-        account_ids=tuple(from_json(row[4])),
-        at_us=row[5],
-        expires_at_us=row[6],
-        is_open=bool(row[7]),
+        seq=row[0],
+        attempt_id=row[1],
+        task_id=row[2],
+        epoch=row[3],
+        reserve=row[4],
+        account_ids=tuple(from_json(row[5])),
+        at_us=row[6],
+        expires_at_us=row[7],
+        is_open=bool(row[8]),
     )
 
 

@@ -48,6 +48,7 @@ CREATE TABLE task_holders (
     PRIMARY KEY (kind, identity, task_id)
 ) STRICT, WITHOUT ROWID;
 
+-- seq also numbers what belongs to an attempt: its end, its hold, its reply.
 CREATE TABLE attempts (
     seq INTEGER PRIMARY KEY,
     attempt_id TEXT NOT NULL UNIQUE,
@@ -69,7 +70,7 @@ CREATE INDEX attempts_by_task ON attempts (task_id);
 CREATE INDEX attempts_by_time ON attempts (at_us);
 
 CREATE TABLE ends (
-    attempt_id TEXT PRIMARY KEY,
+    seq INTEGER PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('settled', 'released', 'expired')),
     cost INTEGER NOT NULL CHECK (cost >= 0),
     overrun INTEGER NOT NULL CHECK (overrun >= 0),
@@ -84,7 +85,7 @@ CREATE TABLE ends (
     price_source TEXT,
     error TEXT,
     at_us INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE decisions (
     seq INTEGER PRIMARY KEY,
@@ -128,20 +129,25 @@ CREATE TABLE accounts (
 
 -- The attempts that have no end, so that few rows tell what is open.
 CREATE TABLE holds (
-    attempt_id TEXT PRIMARY KEY,
-    task_id TEXT NOT NULL,
+    seq INTEGER PRIMARY KEY,
     expires_at_us INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
--- Prompts, replies and outputs: the only rows with content, and the only ones with an end.
+-- Prompts, replies and outputs: the only rows with content, and the only ones that expire.
+CREATE TABLE replies (
+    seq INTEGER PRIMARY KEY,
+    body BLOB NOT NULL,
+    expires_at_us INTEGER
+) STRICT;
+CREATE INDEX replies_by_expiry ON replies (expires_at_us) WHERE expires_at_us IS NOT NULL;
+
 CREATE TABLE bodies (
     task_id TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('input', 'output', 'reply')),
-    key TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('input', 'output')),
     encoding TEXT NOT NULL,
     body BLOB NOT NULL,
     expires_at_us INTEGER,
-    UNIQUE (task_id, kind, key)
+    UNIQUE (task_id, kind)
 ) STRICT;
 CREATE INDEX bodies_by_expiry ON bodies (expires_at_us) WHERE expires_at_us IS NOT NULL;
 """
@@ -160,11 +166,11 @@ SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a
     e.certainty, e.seconds, e.at_us AS ended_at_us, e.input_tokens, e.output_tokens,
     e.cached_input_tokens, e.cache_write_tokens, e.reasoning_tokens, e.served_model,
     e.price_source, e.error
-FROM attempts a LEFT JOIN ends e ON e.attempt_id = a.attempt_id;
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq;
 """
 
 
-def _append_only(table: str, key: str) -> str:
+def _append_only(table: str, same: str) -> str:
     """Triggers that refuse to change or remove a row.
 
     ``INSERT OR REPLACE`` removes rows without asking a delete trigger, hence the third one.
@@ -175,10 +181,10 @@ BEGIN SELECT RAISE(ABORT, 'TABLE is append-only'); END;
 CREATE TRIGGER TABLE_no_delete BEFORE DELETE ON TABLE
 BEGIN SELECT RAISE(ABORT, 'TABLE is append-only'); END;
 CREATE TRIGGER TABLE_no_replace BEFORE INSERT ON TABLE
-WHEN EXISTS (SELECT 1 FROM TABLE WHERE KEY = new.KEY)
+WHEN EXISTS (SELECT 1 FROM TABLE WHERE SAME)
 BEGIN SELECT RAISE(ABORT, 'TABLE is append-only'); END;
 """
-    return template.replace("TABLE", table).replace("KEY", key)
+    return template.replace("TABLE", table).replace("SAME", same)
 
 
 _GUARDS = """
@@ -188,8 +194,12 @@ BEGIN SELECT RAISE(ABORT, 'how a task started never changes'); END;
 CREATE TRIGGER tasks_no_delete BEFORE DELETE ON tasks
 BEGIN SELECT RAISE(ABORT, 'tasks are never removed'); END;
 """ + "".join(
-    _append_only(table, key)
-    for table, key in (("attempts", "attempt_id"), ("ends", "attempt_id"), ("decisions", "seq"))
+    _append_only(table, same)
+    for table, same in (
+        ("attempts", "seq = new.seq OR attempt_id = new.attempt_id"),
+        ("ends", "seq = new.seq"),
+        ("decisions", "seq = new.seq"),
+    )
 )
 
 MIGRATIONS: Sequence[tuple[str, str]] = (("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),)

@@ -70,6 +70,10 @@ class Store(Protocol):
         """Write a batch's changes."""
         ...
 
+    def next_seq(self) -> int:
+        """The number of the next attempt; the caller counts on from there."""
+        ...
+
     def insert_task(self, opening: TaskOpening, state: TaskState) -> None:
         """Store a new task, without its input."""
         ...
@@ -106,7 +110,7 @@ class Store(Protocol):
         ...
 
     def insert_body(self, body: Body) -> None:
-        """Store a body, in place of one with the same task, kind and key."""
+        """Store an input or output, in place of the task's former one."""
         ...
 
     def retain_bodies(

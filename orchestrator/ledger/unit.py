@@ -1,4 +1,4 @@
-"""The unit of work: what one transaction has loaded, and what it is going to write."""
+"""The unit of work: what was loaded from a store, and what is going to be written to it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Decision
 from orchestrator.ledger.rows import (
     AccountRow,
-    Body,
     Changes,
     Hold,
+    Reply,
     TaskState,
     Wanted,
     to_us,
@@ -18,9 +18,10 @@ from orchestrator.ledger.store import Store
 
 
 class UnitOfWork:
-    """Each row is loaded at most once and written at most once, however many operations share it.
+    """Each row is loaded once, and written once per transaction, however many operations share it.
 
-    The store is locked while a unit of work writes, so what was loaded stays true until the end.
+    The store is locked while a unit of work writes, so what was loaded stays true until the commit,
+    and beyond it until somebody else writes. One that was rolled back is of no further use.
 
     Attributes:
         freed: Keys of accounts on which an attempt ended: those who wait there are judged again.
@@ -34,22 +35,32 @@ class UnitOfWork:
         self._accounts: dict[str, AccountRow | None] = {}
         self._accounts_by_id: dict[int, AccountRow] = {}
         self._holds: dict[str, Hold | None] = {}
+        self._next_seq = 0
         self._changes = Changes()
         self._dirty = False
         self.freed: set[str] = set()
         self.stopped: set[str] = set()
 
+    def __len__(self) -> int:
+        """How many rows it remembers."""
+        return len(self._tasks) + len(self._accounts) + len(self._holds)
+
     def load(self, wanted: Wanted) -> None:
-        """Load rows ahead of their use, in one go. What is loaded already is not replaced."""
+        """Load rows ahead of their use, in one go, but those that are loaded already."""
+        wanted.tasks -= self._tasks.keys()
+        wanted.accounts -= self._accounts.keys()
+        wanted.holds -= self._holds.keys()
+        if not (wanted.tasks or wanted.accounts or wanted.holds):
+            return
         loaded = self._store.load(wanted)
         for task_id in wanted.tasks:
-            self._tasks.setdefault(task_id, loaded.tasks.get(task_id))
+            self._tasks[task_id] = loaded.tasks.get(task_id)
         for row in loaded.accounts.values():
             self._cache(row)
         for key in wanted.accounts:
             self._accounts.setdefault(key, None)
         for attempt_id in wanted.holds:
-            self._holds.setdefault(attempt_id, loaded.holds.get(attempt_id))
+            self._holds[attempt_id] = loaded.holds.get(attempt_id)
 
     def task(self, task_id: str) -> TaskState | None:
         """The present state of a task."""
@@ -91,7 +102,10 @@ class UnitOfWork:
 
     def add_intent(self, intent: AttemptIntent, rows: Iterable[AccountRow]) -> None:
         """Write an intent that holds these accounts."""
+        if not self._next_seq:
+            self._next_seq = self._store.next_seq()
         hold = Hold(
+            seq=self._next_seq,
             attempt_id=intent.attempt_id,
             task_id=intent.task_id,
             epoch=intent.epoch,
@@ -101,15 +115,16 @@ class UnitOfWork:
             expires_at_us=to_us(intent.expires_at),
             is_open=True,
         )
+        self._next_seq += 1
         self._holds[intent.attempt_id] = hold
-        self._changes.intents.append((intent, hold.account_ids))
+        self._changes.intents.append((hold, intent))
         self._dirty = True
 
     def add_end(self, hold: Hold, end: AttemptEnd) -> list[AccountRow]:
         """Write the end of an open attempt, and return the accounts it held, to be booked on."""
         rows = self._held(hold)
         self._holds[hold.attempt_id] = hold._replace(is_open=False)
-        self._changes.ends.append(end)
+        self._changes.ends.append((hold, end))
         self._dirty = True
         self.freed.update(row.key for row in rows)
         return rows
@@ -120,9 +135,9 @@ class UnitOfWork:
             self._changes.accounts[row.account_id] = row
         self._dirty = True
 
-    def add_body(self, body: Body) -> None:
-        """Write a body."""
-        self._changes.bodies.append(body)
+    def add_reply(self, reply: Reply) -> None:
+        """Write the reply of an attempt."""
+        self._changes.replies.append(reply)
         self._dirty = True
 
     def add_mark(self, task_id: str, kind: str, key: str) -> None:

@@ -77,7 +77,10 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
         raise ValueError(message)
     check_text(end.attempt_id, end.price_source or "")
     # What a provider says may be anything; that it said it is worth more than how.
-    return replace(end, error=_clean(end.error), served_model=_clean(end.served_model))
+    error, served_model = _clean(end.error), _clean(end.served_model)
+    if error == end.error and served_model == end.served_model:
+        return end
+    return replace(end, error=error, served_model=served_model)
 
 
 def _check_amount(name: str, amount: Money) -> None:

@@ -25,6 +25,8 @@ from orchestrator.ledger.waiting import Ask, Waiting
 MAX_BATCH = 512
 LINGER_S = 0.05
 """How long a note waits for an operation to share a transaction with."""
+MAX_REMEMBERED = 4096
+"""How many rows may be remembered from one transaction to the next."""
 LOOK_AFTER_S = (0.01, 0.25)
 """First and longest pause between looks at what other processes changed."""
 
@@ -45,6 +47,7 @@ class Writer:
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._waiting = Waiting()
         self._unwritten: list[Operation] = []
+        self._unit = UnitOfWork(store)
         self._version = 0
         self._pause_s = LOOK_AFTER_S[0]
         self._door = threading.Lock()
@@ -163,7 +166,7 @@ class Writer:
         answered: list[Operation] = []
         try:
             store.begin(write=True)
-            unit = UnitOfWork(store)
+            unit, others_wrote = self._begin_unit()
             wanted = Wanted()
             for operation in batch:
                 operation.want(wanted)
@@ -176,7 +179,7 @@ class Writer:
                 else:
                     operation.run(unit)
                 answered.append(operation)
-            served = waiting.review_all(unit) if self._others_wrote() else waiting.review(unit)
+            served = waiting.review_all(unit) if others_wrote else waiting.review(unit)
             for ask in served:
                 self._note_grant(ask)
             answered += served
@@ -231,14 +234,20 @@ class Writer:
 
         return Operation(answer, run, holds=(attempt_id,))
 
-    def _others_wrote(self) -> bool:
-        if not (self._waiting and self._store.shared):
-            return False
+    def _begin_unit(self) -> tuple[UnitOfWork, bool]:
+        """The unit of work to go on with, and whether somebody else wrote since the last one.
+
+        Nobody can write now, so what is remembered is true if nobody did.
+        """
         before, self._version = self._version, self._store.version()
-        if before == self._version:
-            return False
-        self._pause_s = LOOK_AFTER_S[0]
-        return True
+        others_wrote = self._version != before
+        if others_wrote:
+            self._pause_s = LOOK_AFTER_S[0]
+        if others_wrote or len(self._unit) > MAX_REMEMBERED:
+            self._unit = UnitOfWork(self._store)
+        self._unit.freed.clear()
+        self._unit.stopped.clear()
+        return self._unit, others_wrote
 
     def _next_pause(self) -> float:
         pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter keeps no secret
@@ -258,6 +267,7 @@ class Writer:
     def _fail(self, operations: Iterable[Operation], cause: Exception) -> None:
         """Tell everybody, those who wait too; only notes, which nobody awaits, are tried again."""
         self._roll_back()
+        self._unit = UnitOfWork(self._store)
         failed = dict.fromkeys([*operations, *self._waiting.clear()])
         for operation in failed:
             if isinstance(operation, Ask) and operation.error is None:

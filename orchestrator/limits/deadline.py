@@ -21,6 +21,7 @@ class Deadline:
         *,
         already_s: float = 0.0,
         parent: Deadline | None = None,
+        holder: str = "",
     ) -> None:
         """Start the time.
 
@@ -29,7 +30,9 @@ class Deadline:
             timeout_s: Seconds the task may run altogether; ``None``: as long as its parent.
             already_s: Seconds it ran before it was resumed.
             parent: The deadline of the task around it.
+            holder: The task's id, for its halt.
         """
+        self._holder = holder
         self._clock = clock
         self._timeout_s = timeout_s
         self._already_s = already_s
@@ -39,7 +42,12 @@ class Deadline:
     @property
     def running_s(self) -> float:
         """Seconds the task has run, over all its resumes."""
-        return self._already_s + self._clock.monotonic() - self._started_at
+        return self._already_s + self.this_run_s
+
+    @property
+    def this_run_s(self) -> float:
+        """Seconds since the task was started or last resumed."""
+        return self._clock.monotonic() - self._started_at
 
     @property
     def remaining_s(self) -> float:
@@ -67,16 +75,35 @@ class Deadline:
         around = None if self._parent is None else self._parent.check(step)
         if around is not None:
             return around
-        if self._timeout_s is None or self._own_s() > 0:
-            return None
+        return self._halt(step) if self._own_s() <= 0 else None
+
+    def halt(self, step: str | None = None) -> Halt:
+        """The halt of whichever end comes first, here or around, whether or not it has come.
+
+        A timer may ring a moment before this clock shows the time.
+
+        Args:
+            step: The step that wanted to start.
+        """
+        first = self
+        around = self._parent
+        while around is not None:
+            if around._own_s() <= first._own_s():  # noqa: SLF001 - of its own kind
+                first = around
+            around = around._parent  # noqa: SLF001 - as above
+        return first._halt(step)  # noqa: SLF001 - as above
+
+    def _halt(self, step: str | None) -> Halt:
+        limit = None if self._timeout_s is None else Seconds(self._timeout_s)
         return Halt(
             reason="timeout",
             scope="task",
-            limit=Seconds(self._timeout_s),
+            limit=limit,
             spent=Seconds(round(self.running_s, 3)),
             step=step,
+            holder=self._holder,
             detail=(
-                f"The task's time of {Seconds(self._timeout_s)} is over; resume with "
+                f"The task's time of {limit} is over; resume with "
                 "extend={'timeout': '5m'}, or for as long as it needs."
             ),
         )

@@ -196,6 +196,7 @@ class LiteLLMClient:
             },
         }
         parameters |= {name: value for name, value in optional.items() if value is not None}
+        parameters |= copy.deepcopy(dict(request.parameters))
         if settings.region is not None:
             parameters[_region_parameter(settings)] = settings.region
         return parameters

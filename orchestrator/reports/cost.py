@@ -25,11 +25,20 @@ def dimensions(text: str) -> tuple[Dimension, ...]:
     return tuple(one for name in dict.fromkeys(names) for one in DIMENSIONS if one == name)
 
 
-def in_utc(moment: datetime | None) -> datetime | None:
-    """Take a moment without a zone as UTC."""
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
+def moment(text: str | None) -> datetime | None:
+    """Read a date or a moment in ISO 8601; without a zone it is UTC.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is no moment; write 2026-11-01 or 2026-11-01T08:00+01:00"
+        raise ValueError(message) from error
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def cost_by(

@@ -54,6 +54,22 @@ def amount(value: Amount) -> Money:
     return money
 
 
+def amount_above(finish_reserve: Money) -> Callable[[Amount], Money]:
+    """A reader of a task's own budget: with all of it kept for the end, nothing could start."""
+
+    def read(value: Amount) -> Money:
+        money = amount(value)
+        if money <= finish_reserve:
+            message = (
+                f"{money} is all kept for finish=True steps, so no other step could start; give "
+                f"more than the policy's finish_reserve of {finish_reserve}"
+            )
+            raise ValueError(message)
+        return money
+
+    return read
+
+
 def seconds(value: Duration) -> float:
     """Read a duration: ``timedelta``, a number of seconds, or text as ``"5m"``."""
     match value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -83,27 +83,28 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
         raise
     run.booked(intent.reserve)
     _announce(run, intent)
-    outcome = await _on_wire(run, order)
+    try:
+        outcome = await _on_wire(run, order)
+    except Exception as error:
+        # A client that breaks its contract may have spent money all the same.
+        await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
+        raise
     reply = await _book(run, order, intent, outcome)
     match outcome:
         case ModelCallError():
             raise outcome
-        case "timed_out" if run.halt is None:
+        case "timed_out":
             raise AttemptTimedOut(run.attempt_timeout_s(order.step))
-        case "timed_out" | "cancelled":
+        case "cancelled":
             raise AttemptRefused(run.halt_or_timeout(order.step))
     assert reply is not None
     return reply
 
 
-def _seconds(run: TaskRun, order: AttemptOrder) -> float:
-    """How long this attempt may take on the wire."""
-    return run.deadline.within(run.attempt_timeout_s(order.step))
-
-
 async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     """Hold the worst case, waiting for money if others may still free it."""
     now = run.clock.now()
+    on_wire_s = run.deadline.within(run.attempt_timeout_s(order.step))
     intent = AttemptIntent(
         attempt_id=new_attempt_id(),
         task_id=run.scope.task_id,
@@ -115,7 +116,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         model=order.action.settings.name,
         provider_model=order.action.settings.model,
         reserve=order.action.bound,
-        expires_at=now + timedelta(seconds=_seconds(run, order)) + EXPIRY_GRACE,
+        expires_at=now + timedelta(seconds=on_wire_s) + EXPIRY_GRACE,
         at=now,
     )
     if run.admits_nothing():
@@ -141,11 +142,12 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
 
 async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
     """Send the request and see how it ends; never longer than the attempt may take."""
+    own_s, left_s = run.attempt_timeout_s(order.step), run.deadline.remaining_s
     try:
-        async with order.slot.during("wire", _seconds(run, order)):
+        async with order.slot.during("wire", min(own_s, left_s)):
             return await run.client.ask(order.request, on_text=order.on_text)
     except TimeoutError:
-        return "timed_out" if run.halt is None else "cancelled"
+        return "timed_out" if run.halt is None and own_s < left_s else "cancelled"
     except ModelCallError as error:
         return error
 
@@ -186,7 +188,8 @@ async def _book(
     _report(run, intent, end)
     if completion is None:
         return None
-    reply = JournaledReply(intent.attempt_id, intent.model, completion, order.slot.cost)
+    believed = replace(completion, usage=booking.usage)
+    reply = JournaledReply(intent.attempt_id, intent.model, believed, order.slot.cost)
     run.journal.add(order.key, reply)
     return reply
 

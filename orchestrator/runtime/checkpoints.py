@@ -34,9 +34,8 @@ async def open_checkpoints(directory: Path | None) -> AsyncIterator[Saver]:
     if directory is None:
         yield InMemorySaver()
         return
-    # A database driver, loaded only once something runs.
-    import aiosqlite  # noqa: PLC0415
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415
+    import aiosqlite  # noqa: PLC0415 - a database driver, loaded only once something runs
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415 - the same
 
     async with aiosqlite.connect(_private_file(directory)) as connection:
         await connection.execute("PRAGMA busy_timeout = 30000")

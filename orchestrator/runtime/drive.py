@@ -76,7 +76,7 @@ async def _until_over(run: TaskRun, running: asyncio.Future[Any]) -> None:
         cancelled.cancel()
     if not running.done():
         if not run.cancelled.is_set():
-            run.latch(run.halt_or_timeout(None))
+            run.halt_for(run.halt_or_timeout(None))
         run.cut()
         await _stop(run, running)
 

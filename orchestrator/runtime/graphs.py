@@ -42,25 +42,36 @@ def find_graph(graph: Graph) -> Graph:
 Bound = Pregel[Any, Any, Any, Any]
 
 
-def bind(graph: Graph, checkpointer: BaseCheckpointSaver[Any]) -> Bound:
-    """Compile ``graph``, or copy it if it is compiled, with ``checkpointer`` as its own.
+def compiled(graph: Graph) -> Bound:
+    """Find ``graph`` and compile it, if it is not.
 
     Raises:
+        ValueError: If it is named and cannot be found.
         TypeError: If it is no graph.
     """
     found = find_graph(graph)
     if isinstance(found, StateGraph):
-        return found.compile(checkpointer=checkpointer)
+        return found.compile()
     if isinstance(found, Pregel):
-        # A copy forgets which types of its state a strict checkpointer may bring back.
-        allowed = getattr(found, "_serde_allowlist", None)
-        own = checkpointer.with_allowlist(allowed) if allowed else checkpointer
-        return found.copy({"checkpointer": own})
+        return found
     message = (
         "run() takes a StateGraph, a compiled graph or 'module:name' of one, "
         f"not {type(found).__name__}."
     )
     raise TypeError(message)
+
+
+def bind(graph: Graph, checkpointer: BaseCheckpointSaver[Any]) -> Bound:
+    """A copy of ``graph``, compiled, with ``checkpointer`` as its own.
+
+    Raises:
+        ValueError, TypeError: As :func:`compiled`.
+    """
+    found = compiled(graph)
+    # A copy forgets which types of its state a strict checkpointer may bring back.
+    allowed = getattr(found, "_serde_allowlist", None)
+    own = checkpointer.with_allowlist(allowed) if allowed else checkpointer
+    return found.copy({"checkpointer": own})
 
 
 def label(graph: Graph) -> str:

@@ -30,6 +30,7 @@ class GovernedHandler(BaseCallbackHandler):
         """Watch over ``run``."""
         self._run = run
         self._namespaces: dict[UUID, str] = {}
+        self._inside: set[str] = set()
         _quiet_conversions()
 
     def on_chain_start(
@@ -47,10 +48,12 @@ class GovernedHandler(BaseCallbackHandler):
         if metadata["langgraph_node"].startswith("__"):
             return
         namespace = metadata["langgraph_checkpoint_ns"]
-        self._namespaces[run_id] = namespace
+        if namespace in self._inside:
+            return  # something inside the node that has the node's name
         if not self._run.node_may_start(namespace, metadata):
-            self._namespaces.pop(run_id)
             raise GraphInterrupt
+        self._namespaces[run_id] = namespace
+        self._inside.add(namespace)
 
     def on_chain_error(
         self,
@@ -60,8 +63,8 @@ class GovernedHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A node failed: if it was refused, it is not a failure."""
-        namespace = self._namespaces.pop(run_id, None)
-        if _carries_refusal(error) or self._run.was_refused(namespace):
+        refused = self._run.was_refused(self._leave(run_id))
+        if refused or _carries_refusal(error):
             raise GraphInterrupt from error
 
     def on_chain_end(
@@ -72,8 +75,15 @@ class GovernedHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A node returned: if it was refused, what it returned is no result."""
-        if self._run.was_refused(self._namespaces.pop(run_id, None)):
+        if self._run.was_refused(self._leave(run_id)):
             raise GraphInterrupt
+
+    def _leave(self, run_id: UUID) -> str | None:
+        """The namespace of the node that ends; ``None`` if it is none that was noted."""
+        namespace = self._namespaces.pop(run_id, None)
+        if namespace is not None:
+            self._inside.discard(namespace)
+        return namespace
 
     def on_tool_start(
         self,

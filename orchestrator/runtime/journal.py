@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -72,7 +72,7 @@ class Journal:
                     JournaledReply(
                         intent.attempt_id,
                         intent.model,
-                        decode(record.end.reply),
+                        replace(decode(record.end.reply), usage=record.end.usage),
                         record.end.cost + record.end.overrun,
                     ),
                 )

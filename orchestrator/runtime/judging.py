@@ -66,4 +66,5 @@ def _reply(paid: JournaledReply, verdict: Verdict, parsed: Any) -> Reply:
         confidence=verdict.confidence,
         confidence_state=verdict.confidence_state,
         cost=Money.ZERO,
+        usage=paid.completion.usage,
     )

@@ -48,6 +48,7 @@ def open_run(
         limits.timeout_s,
         already_s=record.running_s,
         parent=parent.deadline if parent else None,
+        holder=task_id,
     )
     own = histories.get(task_id)
     return TaskRun(
@@ -89,15 +90,17 @@ def _lowered_rules(rules: tuple[BudgetRule, ...], budget: Money | None) -> tuple
     if not any(rule.scope == "task" for rule in rules):
         return (*rules, BudgetRule(scope="task", window="task", limit=budget))
     return tuple(
-        replace(rule, limit=min(rule.limit, budget)) if rule.scope == "task" else rule
+        _with_limit(rule, min(rule.limit, budget)) if rule.scope == "task" else rule
         for rule in rules
     )
 
 
 def _raised(rule: BudgetRule, added: Money) -> BudgetRule:
-    if rule.scope != "task":
-        return rule
-    limit = rule.limit + added
+    return _with_limit(rule, rule.limit + added) if rule.scope == "task" else rule
+
+
+def _with_limit(rule: BudgetRule, limit: Money) -> BudgetRule:
+    # The policy may keep more for the end now than it did when the task was given its budget.
     return replace(rule, limit=limit, finish_reserve=min(rule.finish_reserve, limit))
 
 

@@ -112,7 +112,7 @@ class Orchestrator:
                 )
             )
             self._tasks = Tasks(self.policy, services, self._owner)
-            stack.push_async_callback(self._tasks.land)
+            stack.push_async_callback(self._tasks.close)
             self._stack = stack.pop_all()
         self._loop = asyncio.get_running_loop()
         return self
@@ -123,7 +123,7 @@ class Orchestrator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for attempts in flight, then close."""
+        """Halt what still runs, wait for attempts in flight, then close."""
         self._loop = None
         await self._stack.aclose()
         self._tasks = None
@@ -183,7 +183,7 @@ class Orchestrator:
             tenant: The isolation boundary; the team unless given.
             tags: Labels for reports.
             task_id: An id of your own; it must be new.
-            budget: Lowers the policy's task budget.
+            budget: Lowers the policy's task budget; more than its ``finish_reserve``.
             timeout: Lowers the policy's timeout.
 
         Raises:
@@ -194,6 +194,7 @@ class Orchestrator:
         """
         tasks = self._opened()
         policy = self.policy.agent(agent)
+        reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
         parent = RUNNING.get()
         given = arguments.Arguments()
         body = given.take("input", (input,), lambda boxed: pack(boxed[0])) or ("", b"")
@@ -217,7 +218,7 @@ class Orchestrator:
             policy=self.policy.path,
             input_type=body[0],
             input_body=body[1],
-            budget=given.take("budget", budget, arguments.amount),
+            budget=given.take("budget", budget, arguments.amount_above(reserve)),
             timeout_s=given.take("timeout", timeout, arguments.seconds),
             parent_key=parent_key,
             at=self._clock.now(),
@@ -260,10 +261,16 @@ class Orchestrator:
         record = await tasks.find(task_id)
         if record.status == "completed":
             return await tasks.result(record)
+        parent = _parent_of(record, RUNNING.get())
         if more is not None:
             _check_budget_is_its_own(record)
         return await tasks.go_on(
-            record, graph, add_budget=more or Money.ZERO, extend=longer, answer=answer
+            record,
+            graph,
+            add_budget=more or Money.ZERO,
+            extend=longer,
+            answer=answer,
+            parent=parent,
         )
 
     async def pause(self, task_id: str) -> None:
@@ -288,7 +295,12 @@ class Orchestrator:
 
     # The sync edge
 
-    def run_sync(self, graph: Graph, input: Any, **arguments: Any) -> TaskResult:  # noqa: A002
+    def run_sync(
+        self,
+        graph: Graph,
+        input: Any,  # noqa: A002 - as above
+        **arguments: Any,
+    ) -> TaskResult:
         """The same as :meth:`run`, for code without an event loop."""
         return self._wait(self.run(graph, input, **arguments))
 
@@ -326,6 +338,20 @@ def _task_id(parent: TaskRun | None, parent_key: str | None) -> str:
     if parent is None or parent_key is None:
         return new_task_id()
     return child_task_id(parent.scope.task_id, parent_key)
+
+
+def _parent_of(record: TaskRecord, around: TaskRun | None) -> TaskRun | None:
+    """The run that a task is a part of: it goes on within the limits of that, or not at all."""
+    ancestors = record.opening.scope.ancestors
+    if not ancestors:
+        return None
+    if around is not None and around.scope.task_id == ancestors[-1]:
+        return around
+    message = (
+        f"{record.opening.scope.task_id} runs inside {ancestors[0]}, whose limits bind it: resume "
+        f"{ancestors[0]}, and it goes on."
+    )
+    raise ResumeError(message)
 
 
 def _check_budget_is_its_own(record: TaskRecord) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -29,7 +29,9 @@ class AskRequest:
         schema: JSON Schema of the reply, or ``None``.
         schema_type: The pydantic model the schema came from, or ``None``.
         check: The user's own check, or ``None``.
-        digest: Digest of messages, tools and schema: never of model, policy or router state.
+        parameters: Sampling and other parameters in OpenAI's names.
+        digest: Digest of messages, tools, schema and parameters: never of model, policy or router
+            state.
     """
 
     step: str
@@ -39,12 +41,17 @@ class AskRequest:
     schema: Mapping[str, Any] | None = None
     schema_type: type[Any] | None = None
     check: Check | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     digest: str
 
     def to(self, settings: ModelSettings) -> ModelRequest:
         """The request as it is sent to one model."""
         return ModelRequest(
-            settings=settings, messages=self.messages, tools=self.tools, schema=self.schema
+            settings=settings,
+            messages=self.messages,
+            tools=self.tools,
+            schema=self.schema,
+            parameters=self.parameters,
         )
 
 
@@ -56,6 +63,7 @@ def ask_request(
     schema: type[Any] | Mapping[str, Any] | None = None,
     check: Check | None = None,
     tools: Sequence[Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> AskRequest:
     """Bring what the user gave into canonical form.
 
@@ -73,7 +81,8 @@ def ask_request(
         schema=schema_json,
         schema_type=schema_type,
         check=check,
-        digest=digest([messages, definitions, schema_json]),
+        parameters=parameters or {},
+        digest=digest([messages, definitions, schema_json, parameters or {}]),
     )
 
 
@@ -95,8 +104,8 @@ def _messages(prompt: Prompt) -> tuple[Message, ...]:
                 message = f"A message needs a role, as {{'role': 'user', 'content': …}}: {one!r}"
                 raise TypeError(message)
         return tuple(given)
-    # Imported late: a plain prompt needs no LangChain.
-    from langchain_core.messages import convert_to_openai_messages  # noqa: PLC0415
+    # A plain prompt needs no LangChain.
+    from langchain_core.messages import convert_to_openai_messages  # noqa: PLC0415 - slow to load
 
     return tuple(convert_to_openai_messages(given))
 
@@ -104,7 +113,9 @@ def _messages(prompt: Prompt) -> tuple[Message, ...]:
 def _tool(tool: Any) -> Mapping[str, Any]:
     if isinstance(tool, dict) and "function" in tool:
         return tool
-    from langchain_core.utils.function_calling import convert_to_openai_tool  # noqa: PLC0415
+    from langchain_core.utils.function_calling import (  # noqa: PLC0415 - slow to load
+        convert_to_openai_tool,
+    )
 
     return convert_to_openai_tool(tool)
 

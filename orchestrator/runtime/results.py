@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
+from orchestrator.core.usage import Usage
 from orchestrator.ledger.records import AttemptRecord
 from orchestrator.models.protocol import ToolCall
 
@@ -27,6 +28,7 @@ class Reply:
             passed, without any promise about how often such replies are right.
         cost: What this ask cost, all its attempts together; zero for a replay.
         from_memo: Whether a memo answered instead of a model.
+        usage: Tokens of the attempt that answered, if the provider said so believably.
     """
 
     text: str
@@ -37,6 +39,7 @@ class Reply:
     confidence: float | None = None
     confidence_state: str = "uncalibrated"
     from_memo: bool = False
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

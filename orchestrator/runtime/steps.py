@@ -33,6 +33,7 @@ class Step:
         schema: type[Any] | Mapping[str, Any] | None = None,
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Ask the cheapest model whose reply this step accepts.
 
@@ -46,6 +47,7 @@ class Step:
             check: Your own judgement of a reply: a function, plain or async, that returns a bool
                 or a number between 0 and 1, or raises ``AssertionError``.
             tools: Tools the model may call: OpenAI definitions, functions or LangChain tools.
+            parameters: Further parameters in OpenAI's names, as ``{"temperature": 0}``.
 
         Raises:
             Halted: If the task's money, time or limits are used up. Let it pass.
@@ -54,7 +56,13 @@ class Step:
         """
         run = running_task()
         request = ask_request(
-            self.name, prompt, finish=self.finish, schema=schema, check=check, tools=tools
+            self.name,
+            prompt,
+            finish=self.finish,
+            schema=schema,
+            check=check,
+            tools=tools,
+            parameters=parameters,
         )
         return await call(run, request, current_namespace())
 
@@ -65,6 +73,7 @@ class Step:
         schema: type[Any] | Mapping[str, Any] | None = None,
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Reply:
         """The same as :meth:`ask` for a node that is a plain function.
 
@@ -74,7 +83,9 @@ class Step:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.ask(prompt, schema=schema, check=check, tools=tools))
+            return asyncio.run(
+                self.ask(prompt, schema=schema, check=check, tools=tools, parameters=parameters)
+            )
         message = "ask_sync() would block this event loop: use `await step(...).ask(...)` here."
         raise RuntimeError(message)
 
@@ -85,6 +96,7 @@ class Step:
         schema: type[Any] | Mapping[str, Any] | None = None,
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> ReplyStream:
         """Ask, and get the text piece by piece.
 
@@ -97,7 +109,13 @@ class Step:
             StreamCut: While iterating, if the reply breaks off after its first piece.
         """
         request = ask_request(
-            self.name, prompt, finish=self.finish, schema=schema, check=check, tools=tools
+            self.name,
+            prompt,
+            finish=self.finish,
+            schema=schema,
+            check=check,
+            tools=tools,
+            parameters=parameters,
         )
         return ReplyStream(running_task(), request, current_namespace())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.core.errors import OrchestratorError, StreamCut
@@ -56,7 +57,8 @@ class ReplyStream:
         shown = False
 
         def from_engine(text: str) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, text)
+            with suppress(RuntimeError):  # the reader's loop is closed: nobody reads any more
+                loop.call_soon_threadsafe(pieces.put_nowait, text)
 
         asking = asyncio.create_task(
             call(self._run, self._request, self._namespace, on_text=from_engine)

@@ -58,6 +58,7 @@ class TaskRun:
         halt: Why it stops; latched, the first reason stays.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
         committed: What it has reserved and spent, the tasks inside it included.
+        returned: Done once it is recorded how this run ended.
     """
 
     scope: Scope
@@ -75,6 +76,7 @@ class TaskRun:
     frames: Frames = field(default_factory=Frames)
     fenced: Fenced | None = None
     committed: Money = Money.ZERO
+    returned: Future[None] = field(default_factory=Future)
     _over: bool = False
     _closed: bool = False
     _refused: set[str] = field(default_factory=set)
@@ -182,11 +184,15 @@ class TaskRun:
         """Latch ``halt`` where it applies, mark the node; the caller raises what this returns."""
         if self._over and self.halt is None:
             return Halted(halt)
-        self._concerned(halt).latch(halt)
-        halt = self.latch(halt)
+        halt = self.halt_for(halt)
         with self._lock:
             self._refused.update(prefixes(namespace))
         return Halted(halt)
+
+    def halt_for(self, halt: Halt) -> Halt:
+        """Latch ``halt`` in the outermost task that it concerns, and so in those inside it."""
+        self._concerned(halt).latch(halt)
+        return self.latch(halt)
 
     def _concerned(self, halt: Halt) -> TaskRun:
         """The outermost run of those around this one that the same budget or limit stops."""
@@ -225,8 +231,7 @@ class TaskRun:
 
     def halt_or_timeout(self, step: str | None) -> Halt:
         """The latched halt, or that of the deadline which ended a wait before anyone latched it."""
-        timed_out = Halt(reason="timeout", scope="task", step=step, detail="The time is over.")
-        return self.halt or self.deadline.check(step) or timed_out
+        return self.halt or self.deadline.check(step) or self.deadline.halt(step)
 
     def signalled(self, reason: HaltReason) -> Halt:
         """The halt of a signal from outside."""

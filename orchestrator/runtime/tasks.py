@@ -19,7 +19,8 @@ from orchestrator.runtime.bodies import pack, unpack
 from orchestrator.runtime.checkpoints import FencedSaver
 from orchestrator.runtime.context import current_namespace
 from orchestrator.runtime.drive import Ending, drive
-from orchestrator.runtime.graphs import Graph, bind
+from orchestrator.runtime.engine import mirror
+from orchestrator.runtime.graphs import Bound, Graph, bind, compiled
 from orchestrator.runtime.opening import open_run
 from orchestrator.runtime.results import Cost, TaskResult, attempt_of
 from orchestrator.runtime.services import Services
@@ -41,15 +42,15 @@ class Tasks:
         self, opening: TaskOpening, graph: Graph, given: Any, parent: TaskRun | None
     ) -> TaskResult:
         """Record a new task and carry it out; one in its parent that exists already goes on."""
-        bind(graph, self._services.saver)  # what is no graph is refused before anything is recorded
+        bound = compiled(graph)  # what is no graph is refused before anything is recorded
         if parent is not None:
             known = await self._services.ledger.task(opening.scope.task_id)
             if known is not None and known.opening.parent_key == opening.parent_key:
-                return await self._again(known, graph, parent)
+                return await self._again(known, bound, parent)
         epoch = await self._services.ledger.open_task(opening)
         record = TaskRecord(opening=opening, status="running", epoch=epoch, updated_at=opening.at)
         run = open_run(record, {}, self._policy.agent(opening.scope.agent), self._services, parent)
-        return await self._carry_out(run, graph, given, resumed=False)
+        return await self._carry_out(run, bound, given, resumed=False)
 
     async def find(self, task_id: str) -> TaskRecord:
         """The task.
@@ -75,8 +76,8 @@ class Tasks:
     ) -> TaskResult:
         """Take a task over under a new epoch and carry it on from its checkpoint."""
         task_id = record.opening.scope.task_id
-        graph = self._graph_of(record) if graph is None else graph
-        given = await self._input_to_go_on(record, graph, answer)
+        bound = compiled(self._graph_of(record) if graph is None else graph)
+        given = await self._input_to_go_on(record, bound, answer)
         if older := self._runs.get(task_id):
             older.fence(Fenced(f"{task_id} was resumed elsewhere in this process."))
         ledger = self._services.ledger
@@ -87,7 +88,7 @@ class Tasks:
         histories = {one: await ledger.history(one) for one in family}
         policy = self._policy.agent(record.opening.scope.agent)
         run = open_run(record, histories, policy, self._services, parent)
-        return await self._carry_out(run, graph, given, resumed=True)
+        return await self._carry_out(run, bound, given, resumed=True)
 
     async def stop(self, task_id: str, reason: HaltReason) -> None:
         """Halt a running task, in this process or, at its next attempt, in another."""
@@ -99,10 +100,17 @@ class Tasks:
         if reason == "cancelled":
             run.cancelled.set()
 
-    async def land(self) -> None:
-        """Wait for every attempt still in flight."""
-        for run in tuple(self._runs.values()):
-            await run.land()
+    async def close(self) -> None:
+        """Halt every task that runs: what is on the wire ends and is journaled first."""
+        detail = "The orchestrator was closed while the task ran; resume to go on."
+        while runs := tuple(self._runs.values()):
+            for run in runs:
+                run.latch(Halt(reason="paused", scope="task", detail=detail))
+            for run in runs:
+                await run.land()
+                run.cancelled.set()
+            for run in runs:
+                await asyncio.wrap_future(mirror(run.returned))
 
     async def result(self, record: TaskRecord, ending: Ending | None = None) -> TaskResult:
         """How a task stands: its end, and all attempts of it and of the tasks inside it."""
@@ -134,7 +142,7 @@ class Tasks:
     # One run
 
     async def _carry_out(
-        self, run: TaskRun, graph: Graph, given: Any, *, resumed: bool
+        self, run: TaskRun, graph: Bound, given: Any, *, resumed: bool
     ) -> TaskResult:
         task_id = run.scope.task_id
         self._runs[task_id] = run
@@ -155,16 +163,17 @@ class Tasks:
                 run.parent.release(run)
             if self._runs.get(task_id) is run:
                 del self._runs[task_id]
+            run.returned.set_result(None)
         if result.status == "halted" and run.parent is not None and run.parent.halt is not None:
             raise run.parent.refuse(run.parent.halt, current_namespace())
         return result
 
-    async def _again(self, known: TaskRecord, graph: Graph, parent: TaskRun) -> TaskResult:
+    async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
         if known.status == "completed":
             return await self.result(known)
         return await self.go_on(known, graph, parent=parent)
 
-    async def _input_to_go_on(self, record: TaskRecord, graph: Graph, answer: Any) -> Any:
+    async def _input_to_go_on(self, record: TaskRecord, graph: Bound, answer: Any) -> Any:
         """The answer to a question, nothing (go on), or the input if no checkpoint was left."""
         task_id = record.opening.scope.task_id
         bound = bind(graph, self._services.saver)
@@ -190,7 +199,7 @@ class Tasks:
                 task_id=task_id,
                 epoch=run.epoch,
                 status=ending.status,
-                running_s=run.deadline.running_s,
+                running_s=run.deadline.this_run_s,
                 at=run.clock.now(),
                 halt=ending.halt,
                 error=_sentence(ending.error),
@@ -222,7 +231,7 @@ class Tasks:
             task_id=run.scope.task_id,
             epoch=run.epoch,
             status="failed" if run.halt is None else "halted",
-            running_s=run.deadline.running_s,
+            running_s=run.deadline.this_run_s,
             at=run.clock.now(),
             halt=run.halt,
             error=_sentence(error) if run.halt is None else None,

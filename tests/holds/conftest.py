@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -46,6 +46,7 @@ class Ground:
     folder: Path
     upstream: Upstream
     events: list[Any] = field(default_factory=list)
+    recorded: ClassVar[Callable[..., RecordedReply]] = staticmethod(recorded)
 
     @property
     def path(self) -> Path:
@@ -55,7 +56,14 @@ class Ground:
     def store(self) -> str:
         return f"sqlite:///{self.path}"
 
-    def policy(self, text: str = "", *, models: Sequence[str] = ("small",)) -> Path:
+    def policy(
+        self,
+        text: str = "",
+        *,
+        models: Sequence[str] = ("small",),
+        team: str = "research",
+        org: str = "acme",
+    ) -> Path:
         lines = [
             f"  {name}: {{model: openai/{name}, api_base: {self.upstream.url}, "
             f"max_output_tokens: 10, price: {{input: {PRICES[name]['input']}, "
@@ -63,14 +71,20 @@ class Ground:
             for name in models
         ]
         path = self.folder / "policy.yaml"
-        path.write_text("\n".join(["org: acme", "team: research", "models:", *lines, text]))
+        path.write_text("\n".join([f"org: {org}", f"team: {team}", "models:", *lines, text]))
         return path
 
     def orchestrator(
-        self, text: str = "", *, models: Sequence[str] = ("small",), **more: Any
+        self,
+        text: str = "",
+        *,
+        models: Sequence[str] = ("small",),
+        team: str = "research",
+        org: str = "acme",
+        **more: Any,
     ) -> Orchestrator:
         return Orchestrator.from_policy(
-            self.policy(text, models=models),
+            self.policy(text, models=models, team=team, org=org),
             store=self.store,
             listeners=[self.events.append],
             **more,
@@ -92,6 +106,10 @@ class Ground:
         with LedgerReader(self.path) as reader:
             return list(reader.attempts())
 
+    def in_flight(self) -> set[str]:
+        """Attempts without an end."""
+        return {one.attempt_id for one in self.spendings() if one.end is None}
+
     def ledger_total(self) -> Money:
         return Money(sum(one.cost.nano for one in self.spendings()))
 
@@ -103,7 +121,7 @@ class Ground:
 
     def bound(self) -> Money:
         """The reserve of every attempt so far, which must be the same."""
-        ((reserve,),) = self.rows("SELECT DISTINCT reserve FROM attempts")
+        ((reserve,),) = self.rows("SELECT DISTINCT reserve FROM attempt_records")
         return Money(reserve)
 
     def requests(self) -> Counter[str | None]:

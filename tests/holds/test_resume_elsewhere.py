@@ -11,7 +11,8 @@ async def test_a_plan_halted_in_the_middle_ends_elsewhere_as_if_never_halted(gro
     assert len(whole.output["said"]) == 10
     ground.upstream.log.clear()
 
-    budget = f"budgets: {{task: {{limit: {(ground.bound() + whole.attempts[0].cost * 5).usd} USD}}}}"
+    limit = ground.bound() + whole.attempts[0].cost * 5
+    budget = f"budgets: {{task: {{limit: {limit.usd} USD}}}}"
     async with ground.orchestrator(budget) as orchestrator:
         given = {"name": "t0", "said": []}
         halted = await orchestrator.run("plans:ten_steps", given, agent="a", task_id="t0")

@@ -5,6 +5,7 @@ in no time, so that many can be killed.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -12,13 +13,19 @@ import threading
 import traceback
 from typing import Any
 
-# Loaded before the forks, so that no life loses seconds to it; none of this starts a thread.
-import litellm.proxy._types
-import openai.lib.streaming.chat
-import openai.resources
-from litellm.llms.custom_httpx import aiohttp_transport  # noqa: F401
-
 from orchestrator import Fenced, Orchestrator
+
+# What a life needs and would load late. None of it starts a thread.
+EARLY = (
+    "langgraph.checkpoint.sqlite.aio",
+    "litellm.llms.custom_httpx.aiohttp_transport",
+    "litellm.proxy._types",
+    "openai.resources",
+    "orchestrator.ledger.sqlite",
+    "orchestrator.models.failures",
+    "orchestrator.runtime.steps",
+    "plans",
+)
 
 
 def say(**what: Any) -> None:
@@ -56,6 +63,8 @@ async def live(order: dict[str, Any]) -> None:
 
 
 def mother() -> None:
+    for name in EARLY:
+        importlib.import_module(name)
     assert threading.active_count() == 1, "a thread would not survive the fork"
     say(is_ready=os.getpid())
     for line in sys.stdin:

@@ -245,3 +245,19 @@ async def test_an_ask_the_user_cancels_is_ended_and_journaled_by_the_runtime(sta
     assert result.output == {"done": ["impatient"]}
     assert [one.certainty for one in result.attempts] == ["known"]
     assert result.cost.known > Money.ZERO
+
+
+async def test_time_adds_up_over_resumes_and_is_counted_once(stage):
+    async def rests(state: State) -> State:
+        await asyncio.sleep(0.2)
+        return {"done": [(await step("s").ask(f"{len(state['done'])}")).text]}
+
+    graph = one_node(rests).add_edge("node", "other").add_node("other", rests)
+    async with stage.orchestrator("limits: {model_calls: 1}") as orchestrator:
+        await orchestrator.run(graph, {"done": []}, agent="a", task_id="t")
+        first = (await orchestrator._tasks.find("t")).running_s
+        assert 0.4 <= first < 2
+        for _ in range(3):
+            await orchestrator.resume("t")
+        record = await orchestrator._tasks.find("t")
+    assert first + 0.6 <= record.running_s < first + 3

@@ -18,9 +18,14 @@ class State(TypedDict, total=False):
     review: str
 
 
+def plan_prompt(question: str) -> str:
+    """What the first step asks."""
+    return f"Plan: {question}"
+
+
 async def plan(state: State) -> State:
     """Say how the question could be answered."""
-    reply = await step("plan").ask(f"Plan: {state['question']}")
+    reply = await step("plan").ask(plan_prompt(state["question"]))
     return {"plan": reply.text}
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from orchestrator.testing.upstream.recording import RecordedReply
 
 _ANCHOR_LENGTH = 16
+_NAMES_SHOWN = 20
 
 
 class UnknownQuestion(LookupError):  # noqa: N818 - reads as the state it reports
@@ -57,7 +58,7 @@ class ReplyIndex:
             return alike[0]
         known = alike or sorted(self._questions)
         problem = "is ambiguous" if alike else "is not recorded"
-        names = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")  # noqa: PLR2004
+        names = ", ".join(known[:_NAMES_SHOWN]) + (", ..." if known[_NAMES_SHOWN:] else "")
         message = f"model {model!r} {problem}; recorded: {names}"
         raise UnknownQuestion(message)
 

@@ -326,7 +326,9 @@ async def _send_stream(
         if fault is not None and kind == "slow":
             await asyncio.sleep(fault.delay_s)
         await response.write(event)
-    if kind == "cut":
+    if fault is not None and kind == "cut":
+        # Else the client might see the end before it read what came in time.
+        await asyncio.sleep(fault.delay_s)
         return _hang_up(request, response=response)
     await response.write(b"data: {unreadable\n\n" if kind == "unreadable" else answers.DONE)
     await response.write_eof()
