@@ -61,46 +61,6 @@ def run(
     which is thrown away.
     """
     from orchestrator.bench.run import SuiteJob
-    from orchestrator.bench.suite import Sample
-    from orchestrator.policy.records import Policy
-    from orchestrator.runtime.results import TaskResult
-
-app = typer.Typer(no_args_is_help=True, help="Measure what policies cost and what they buy.")
-
-
-@app.callback()
-def options() -> None:
-    """Measure what policies cost and what they buy."""
-
-
-@app.command()
-def run(
-    suite: Annotated[str, typer.Argument(help="A .yaml, .jsonl or .csv file of questions.")],
-    *,
-    policy: Annotated[
-        list[str], typer.Option(metavar="PATH", help="A policy to measure; repeatable.")
-    ],
-    graph: Annotated[str, typer.Option(metavar="MODULE:NAME", help="The agent.")],
-    answer_field: Annotated[
-        str, typer.Option(help="Where in the graph's output the answer stands.")
-    ] = "answer",
-    question_field: Annotated[
-        str, typer.Option(help="Where in the graph's input the question goes.")
-    ] = "question",
-    scorer: Annotated[str, typer.Option(help="auto, number, exact or contains.")] = "auto",
-    source: Annotated[
-        Source, typer.Option(help="Where the numbers come from; said in the table.")
-    ] = "measured",
-    concurrency: Annotated[int, typer.Option(min=1, help="Tasks at once.")] = 8,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare policies on a suite of questions.
-
-    Every question is a task, under each policy. It asks the models that the policies name and spends what they cost, under the policies' own
-    budgets. Each policy has a ledger of its own, which is thrown away.
-    """
-    from orchestrator.bench.run import SuiteJob
     from orchestrator.bench.scorers.table import SCORERS
     from orchestrator.bench.suite import read_suite
     from orchestrator.policy.load import load_policy

@@ -39,6 +39,7 @@ CREATE TABLE tasks (
     updated_at_us INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX tasks_by_time ON tasks (at_us);
+CREATE INDEX tasks_running ON tasks (updated_at_us) WHERE status = 'running';
 
 -- Whose money a task spends: its org, team, agent and user, itself, and the tasks around it.
 CREATE TABLE task_holders (

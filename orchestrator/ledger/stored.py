@@ -249,7 +249,10 @@ class StoredLedger:
         return await self._ask(lambda unit: unit.flushed().in_doubt(task_id), urgency="read")
 
     async def verify(self) -> Verification:
-        """Recompute every account from the attempts, and look for rows that belong to nothing."""
+        """Recompute every account from the attempts, and look for rows that belong to nothing.
+
+        Reads everything: other operations wait meanwhile.
+        """
         return await self._ask(lambda unit: verify(unit.flushed()), urgency="read")
 
     async def _ask(

@@ -56,15 +56,17 @@ class Writer:
 
     def start(self) -> Answer:
         """Start the thread; the answer comes when the store is open."""
-        opening = Operation(Answer())
+        answer = Answer()
+        opening = Operation(answer)
         threading.Thread(
             target=self._main, args=(opening,), name="orchestrator-ledger", daemon=True
         ).start()
-        return _answer_of(opening)
+        return answer
 
     def stop(self) -> Answer:
         """Write what is queued and close the store; the answer comes when that is done."""
-        closing = Operation(Answer())
+        answer = Answer()
+        closing = Operation(answer)
         with self._door:
             if self._is_open:
                 self._is_open = False
@@ -72,7 +74,7 @@ class Writer:
                 self._queue.put(None)
             else:
                 deliver([closing])
-        return _answer_of(closing)
+        return answer
 
     def submit(self, operation: Operation) -> None:
         """Queue an operation.
@@ -282,13 +284,6 @@ class Writer:
             self._store.rollback()
 
 
-def _answer_of(operation: Operation) -> Answer:
-    if operation.answer is None:
-        message = "nobody awaits this operation"
-        raise RuntimeError(message)
-    return operation.answer
-
-
 def _refuse(operations: Iterable[Operation], cause: Exception) -> None:
     for operation in operations:
         operation.error = _unavailable(cause)
@@ -300,7 +295,7 @@ def _unavailable(cause: Exception) -> LedgerUnavailable:
         return LedgerUnavailable(*cause.args)
     error = LedgerUnavailable(
         f"the ledger cannot record, so nothing may be spent ({type(cause).__name__}: {cause}); "
-        "check the disk it lies on, then resume"
+        "see that its store can be written, then resume"
     )
     error.__cause__ = cause
     return error

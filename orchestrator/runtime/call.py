@@ -21,6 +21,7 @@ from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTi
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
+from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
@@ -34,7 +35,7 @@ class Asking:
 
     run: TaskRun
     request: AskRequest
-    namespace: str
+    place: Place
     key: str
     on_text: OnText | None = None
     shown: bool = False
@@ -48,7 +49,7 @@ class Asking:
 
 
 async def call(
-    run: TaskRun, request: AskRequest, namespace: str, *, on_text: OnText | None = None
+    run: TaskRun, request: AskRequest, place: Place, *, on_text: OnText | None = None
 ) -> Reply:
     """Answer one ask; the order of a call reads from top to bottom.
 
@@ -57,10 +58,10 @@ async def call(
         ModelRejected: If every candidate rejected the request itself.
         ModelCallError: If a stream broke off after its first piece.
     """
-    key = run.frames.key(namespace, request.step, request.digest)
+    key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = Asking(run, request, namespace, key, on_text)
+    asking = Asking(run, request, place, key, on_text)
     await _join_earlier(run, key)
     judged = [await judge(run, request, paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
@@ -74,7 +75,7 @@ async def call(
         except AttemptRefused as refused:
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
-            raise run.refuse(refused.halt, namespace) from None
+            raise run.refuse(refused.halt, place) from None
         except ModelCallError as error:
             if asking.shown:
                 raise
@@ -119,7 +120,7 @@ def _untried(run: TaskRun, request: AskRequest, judged: Sequence[Judged]) -> Seq
 
 def _stop_if_halted(asking: Asking) -> None:
     if stopped := asking.run.stopped():
-        raise asking.run.refuse(stopped, asking.namespace)
+        raise asking.run.refuse(stopped, asking.place)
 
 
 async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> JournaledReply:
@@ -227,7 +228,7 @@ def _below_threshold(
             detail=f"No candidate of step {step!r} met its threshold, or the money for a stronger "
             "one is short; resume with add_budget, or lower the threshold.",
         )
-        raise run.refuse(halt, asking.namespace)
+        raise run.refuse(halt, asking.place)
     if failures and all(one.is_about_request for one in failures):
         message = f"Every model of step {step!r} rejected the request: {failures[-1]}"
         raise ModelRejected(message) from failures[-1]
@@ -238,4 +239,4 @@ def _below_threshold(
         step=step,
         detail=f"No model of step {step!r} answered: {reasons}. Resume when one does.",
     )
-    raise run.refuse(halt, asking.namespace)
+    raise run.refuse(halt, asking.place)

@@ -27,14 +27,3 @@ def running_task() -> TaskRun:
         )
         raise NoRunningTask(message)
     return run
-
-
-def current_namespace() -> str:
-    """LangGraph's checkpoint namespace of the node this code runs in; empty outside a node."""
-    from langgraph.config import get_config  # noqa: PLC0415 - the root import stays light
-
-    try:
-        config = get_config()
-    except RuntimeError:
-        return ""
-    return str(config.get("configurable", {}).get("checkpoint_ns", ""))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import InvalidUpdateError
 
 from orchestrator.core.errors import LedgerUnavailable
@@ -16,6 +18,7 @@ from orchestrator.core.halt import Halt, Halted
 from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
+from orchestrator.runtime.places import HERE
 from orchestrator.runtime.task_run import TaskRun
 
 LEAVE_BEHIND_S = 1.0
@@ -44,13 +47,9 @@ async def drive(run: TaskRun, graph: Bound, given: Any) -> Ending:
         "configurable": {"thread_id": run.scope.task_id},
         "callbacks": [GovernedHandler(run)],
     }
-    token = RUNNING.set(run)
-    try:
-        running = asyncio.ensure_future(
-            graph.ainvoke(given, config, durability=run.policy.durability)
-        )
-    finally:
-        RUNNING.reset(token)
+    running = asyncio.create_task(
+        graph.ainvoke(given, config, durability=run.policy.durability), context=_context(run)
+    )
     try:
         await _until_over(run, running)
     except asyncio.CancelledError:
@@ -61,6 +60,15 @@ async def drive(run: TaskRun, graph: Bound, given: Any) -> Ending:
         run.graph_ended()
         await run.land()
     return await _ending(run, graph, config, running)
+
+
+def _context(run: TaskRun) -> Context:
+    """A context in which ``run`` is the running task and no node, nor config, is around."""
+    context = copy_context()
+    context.run(RUNNING.set, run)
+    context.run(HERE.set, None)
+    context.run(var_child_runnable_config.set, None)
+    return context
 
 
 async def _until_over(run: TaskRun, running: asyncio.Future[Any]) -> None:

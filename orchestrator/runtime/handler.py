@@ -29,8 +29,6 @@ class GovernedHandler(BaseCallbackHandler):
     def __init__(self, run: TaskRun) -> None:
         """Watch over ``run``."""
         self._run = run
-        self._namespaces: dict[UUID, str] = {}
-        self._inside: set[str] = set()
         _quiet_conversions()
 
     def on_chain_start(
@@ -39,65 +37,51 @@ class GovernedHandler(BaseCallbackHandler):
         inputs: dict[str, Any],
         *,
         run_id: UUID,
+        parent_run_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """A node starts: name its place, count it."""
-        if not metadata or kwargs.get("name") != metadata.get("langgraph_node"):
-            return
-        if metadata["langgraph_node"].startswith("__"):
-            return
-        namespace = metadata["langgraph_checkpoint_ns"]
-        if namespace in self._inside:
-            return  # something inside the node that has the node's name
-        if not self._run.node_may_start(namespace, metadata):
+        """Something starts: if it is a node, name its place and count it."""
+        name = str(kwargs.get("name"))
+        place = self._run.places.enter(run_id, parent_run_id, name, metadata or {})
+        if place is not None and not self._run.node_may_start(place):
+            self._run.places.leave(run_id)
             raise GraphInterrupt
-        self._namespaces[run_id] = namespace
-        self._inside.add(namespace)
 
-    def on_chain_error(
-        self,
-        error: BaseException,
-        *,
-        run_id: UUID,
-        **kwargs: Any,
-    ) -> None:
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A node failed: if it was refused, it is not a failure."""
-        refused = self._run.was_refused(self._leave(run_id))
+        refused = self._run.was_refused(self._run.places.leave(run_id))
         if refused or _carries_refusal(error):
             raise GraphInterrupt from error
 
-    def on_chain_end(
-        self,
-        outputs: dict[str, Any],
-        *,
-        run_id: UUID,
-        **kwargs: Any,
-    ) -> None:
+    def on_chain_end(self, outputs: dict[str, Any], *, run_id: UUID, **kwargs: Any) -> None:
         """A node returned: if it was refused, what it returned is no result."""
-        if self._run.was_refused(self._leave(run_id)):
+        if self._run.was_refused(self._run.places.leave(run_id)):
             raise GraphInterrupt
-
-    def _leave(self, run_id: UUID) -> str | None:
-        """The namespace of the node that ends; ``None`` if it is none that was noted."""
-        namespace = self._namespaces.pop(run_id, None)
-        if namespace is not None:
-            self._inside.discard(namespace)
-        return namespace
 
     def on_tool_start(
         self,
         serialized: dict[str, Any],
         input_str: str,
         *,
-        metadata: dict[str, Any] | None = None,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
         """A tool starts: count it."""
         name = (serialized or {}).get("name") or kwargs.get("name") or "tool"
-        namespace = (metadata or {}).get("langgraph_checkpoint_ns", "")
-        if not self._run.tool_may_start(namespace, name, input_str):
+        place = self._run.places.pass_through(run_id, parent_run_id)
+        if not self._run.tool_may_start(place, name, input_str):
+            self._run.places.leave(run_id)
             raise GraphInterrupt
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool returned."""
+        self._run.places.leave(run_id)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool failed."""
+        self._run.places.leave(run_id)
 
 
 def _carries_refusal(error: BaseException) -> bool:

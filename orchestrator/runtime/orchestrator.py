@@ -24,7 +24,7 @@ from orchestrator.policy.load import load_policy
 from orchestrator.policy.records import Policy
 from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
-from orchestrator.runtime.context import RUNNING, current_namespace
+from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.request import digest
@@ -331,7 +331,7 @@ class Orchestrator:
 def _place_in(parent: TaskRun, agent: str, body: tuple[str, bytes]) -> str:
     """Where in its parent a task stands: the same place, and so the same task, each time."""
     what = digest([agent, body[0], body[1].hex()])
-    return parent.frames.key(current_namespace(), f"run:{agent}", what)
+    return parent.places.here().key(f"run:{agent}", what)
 
 
 def _task_id(parent: TaskRun | None, parent_key: str | None) -> str:

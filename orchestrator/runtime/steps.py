@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.runtime.call import call
-from orchestrator.runtime.context import current_namespace, running_task
+from orchestrator.runtime.context import running_task
 from orchestrator.runtime.request import Check, Prompt, ask_request
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.stream import ReplyStream
@@ -64,7 +64,7 @@ class Step:
             tools=tools,
             parameters=parameters,
         )
-        return await call(run, request, current_namespace())
+        return await call(run, request, run.places.here())
 
     def ask_sync(
         self,
@@ -117,7 +117,8 @@ class Step:
             tools=tools,
             parameters=parameters,
         )
-        return ReplyStream(running_task(), request, current_namespace())
+        run = running_task()
+        return ReplyStream(run, request, run.places.here())
 
 
 def step(name: str, finish: bool = False) -> Step:  # noqa: FBT001, FBT002 - the public shape

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from orchestrator.core.errors import OrchestratorError, StreamCut
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.runtime.call import call
+from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import TaskRun
@@ -31,11 +32,11 @@ class Piece:
 class ReplyStream:
     """Iterate over it for :class:`Piece`; afterwards :attr:`reply` is the whole reply."""
 
-    def __init__(self, run: TaskRun, request: AskRequest, namespace: str) -> None:
+    def __init__(self, run: TaskRun, request: AskRequest, place: Place) -> None:
         """Nothing is asked before the first iteration."""
         self._run = run
         self._request = request
-        self._namespace = namespace
+        self._place = place
         self._reply: Reply | None = None
 
     @property
@@ -61,7 +62,7 @@ class ReplyStream:
                 loop.call_soon_threadsafe(pieces.put_nowait, text)
 
         asking = asyncio.create_task(
-            call(self._run, self._request, self._namespace, on_text=from_engine)
+            call(self._run, self._request, self._place, on_text=from_engine)
         )
         asking.add_done_callback(lambda _: pieces.put_nowait(None))
         self._run.keep(asking)

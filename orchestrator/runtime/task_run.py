@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,8 +25,8 @@ from orchestrator.limits.settings import LimitSettings
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.engine import mirror
-from orchestrator.runtime.frames import Frames, prefixes
 from orchestrator.runtime.journal import Journal, JournaledReply
+from orchestrator.runtime.places import Place, Places
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.slot import Phase, Slot
 
@@ -73,13 +72,13 @@ class TaskRun:
     parent: TaskRun | None = None
     halt: Halt | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    frames: Frames = field(default_factory=Frames)
+    places: Places = field(default_factory=Places)
     fenced: Fenced | None = None
     committed: Money = Money.ZERO
     returned: Future[None] = field(default_factory=Future)
     _over: bool = False
     _closed: bool = False
-    _refused: set[str] = field(default_factory=set)
+    _has_refused: bool = False
     _slots: set[Slot] = field(default_factory=set)
     _pending: set[Future[Any]] = field(default_factory=set)
     _asking: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -180,13 +179,13 @@ class TaskRun:
         """The graph is over: bodies it left behind (``gather`` can) ask in vain."""
         self._over = True
 
-    def refuse(self, halt: Halt, namespace: str) -> Halted:
+    def refuse(self, halt: Halt, place: Place) -> Halted:
         """Latch ``halt`` where it applies, mark the node; the caller raises what this returns."""
         if self._over and self.halt is None:
             return Halted(halt)
         halt = self.halt_for(halt)
-        with self._lock:
-            self._refused.update(prefixes(namespace))
+        self._has_refused = True
+        place.refuse()
         return Halted(halt)
 
     def halt_for(self, halt: Halt) -> Halt:
@@ -210,11 +209,11 @@ class TaskRun:
     @property
     def has_refused(self) -> bool:
         """Whether any node was refused."""
-        return bool(self._refused)
+        return self._has_refused
 
-    def was_refused(self, namespace: str | None) -> bool:
-        """Whether a node's result must be dropped."""
-        return self._closed or (namespace is not None and namespace in self._refused)
+    def was_refused(self, place: Place | None) -> bool:
+        """Whether a node's result must be dropped; ``None`` for what is no node."""
+        return self._closed or (place is not None and place.refused)
 
     def close(self) -> None:
         """Drop the results of whatever still runs."""
@@ -240,28 +239,27 @@ class TaskRun:
 
     # Nodes and tools, told by the handler
 
-    def node_may_start(self, namespace: str, metadata: Mapping[str, Any]) -> bool:
-        """Name a node's place and count it; ``False`` if it must not start."""
-        place = self.frames.enter(namespace, metadata)
+    def node_may_start(self, place: Place) -> bool:
+        """Count a node execution; ``False`` if it must not start."""
         if self.halt is not None and self.halt.reason in HARD_STOPS:
-            self.refuse(self.halt, namespace)
+            self.refuse(self.halt, place)
             return False
-        if halt := self.gauge.before_step(place):
-            self.refuse(halt, namespace)
+        if halt := self.gauge.before_step(place.digest):
+            self.refuse(halt, place)
             return False
-        self.ledger.mark(self.scope.task_id, "steps", place)
+        self.ledger.mark(self.scope.task_id, "steps", place.digest)
         return True
 
-    def tool_may_start(self, namespace: str, name: str, arguments: str) -> bool:
+    def tool_may_start(self, place: Place, name: str, arguments: str) -> bool:
         """Count a tool call; ``False`` if it must not start."""
         if self.halt is not None:
-            self.refuse(self.halt, namespace)
+            self.refuse(self.halt, place)
             return False
-        place = self.frames.key(namespace, f"tool:{name}", arguments)
-        if halt := self.gauge.before_tool_call(place):
-            self.refuse(halt, namespace)
+        key = place.key(f"tool:{name}", arguments)
+        if halt := self.gauge.before_tool_call(key):
+            self.refuse(halt, place)
             return False
-        self.ledger.mark(self.scope.task_id, "tool_calls", place)
+        self.ledger.mark(self.scope.task_id, "tool_calls", key)
         return True
 
     # Attempts in flight

@@ -17,7 +17,6 @@ from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
 from orchestrator.policy.records import Policy
 from orchestrator.runtime.bodies import pack, unpack
 from orchestrator.runtime.checkpoints import FencedSaver
-from orchestrator.runtime.context import current_namespace
 from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, compiled
@@ -165,7 +164,7 @@ class Tasks:
                 del self._runs[task_id]
             run.returned.set_result(None)
         if result.status == "halted" and run.parent is not None and run.parent.halt is not None:
-            raise run.parent.refuse(run.parent.halt, current_namespace())
+            raise run.parent.refuse(run.parent.halt, run.parent.places.here())
         return result
 
     async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
