@@ -127,7 +127,7 @@ class _Interrupts:
             stop, text = self.orchestrator.cancel, "Cancelling what runs."
         else:
             stop = self.orchestrator.pause
-            text = "Halting: model calls on their way are waited for. Ctrl-C again cancels them."
+            text = "Halting: attempts on their way are waited for. Ctrl-C again cancels them."
         typer.echo(text, err=True)
         self.stops.append(asyncio.create_task(self._stop(stop, carrying_out)))
 

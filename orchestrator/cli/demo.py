@@ -121,7 +121,7 @@ def _print(demo: Demo) -> None:
         typer.echo(in_lines(halted.halt.detail))
         typer.echo(f"With {demo.added} more: {resumed.status}, {resumed.cost.total} in all.")
         typer.echo(
-            f"  Model calls: {len(halted.attempts)} before the halt, {len(resumed.attempts)} in "
+            f"  Attempts: {len(halted.attempts)} before the halt, {len(resumed.attempts)} in "
             "all; none was paid twice."
         )
     if demo.billed is None:

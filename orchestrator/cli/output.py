@@ -89,7 +89,7 @@ def resume_command(task_id: str, policy: str, store: str) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 model call``, ``2 model calls``."""
+    """``1 attempt``, ``2 attempts``."""
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
@@ -108,8 +108,8 @@ def in_lines(text: str, indent: str = "  ") -> str:
 
 def _lines(result: TaskResult, resume: str) -> Iterable[str]:
     cost = result.cost
-    calls = counted(len(result.attempts), "model call")
-    yield f"{result.task_id}: {result.status}, {cost.total} in {calls}"
+    attempts = counted(len(result.attempts), "attempt")
+    yield f"{result.task_id}: {result.status}, {cost.total} in {attempts}"
     if cost.estimated or cost.unknown:
         yield (
             f"  {cost.known} known, {cost.estimated} estimated, "

@@ -86,7 +86,7 @@ def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
     table = new_table(
         [
             *(words(wanted[place]) for place in shown),
-            *map(numbers, ("calls", "tokens\nin", "tokens\nout")),
+            *map(numbers, ("attempts", "tokens\nin", "tokens\nout")),
             *(map(numbers, ("known", "estimated", "in doubt")) if unsure else ()),
             numbers("cost"),
         ],

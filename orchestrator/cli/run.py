@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
 
     Exit code 0: completed, 1: failed, 3: halted and resumable.
 
-    Ctrl-C halts the task when the model calls on their way have ended; a second one cancels them.
+    Ctrl-C halts the task once the attempts on their way have ended; a second one cancels them.
     """
     value = _input(input_)
     tags = pairs("--tag", "KEY=VALUE", tag)

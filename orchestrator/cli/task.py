@@ -57,7 +57,7 @@ def list_tasks(
 def show(
     task_id: TaskArgument, *, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
 ) -> None:
-    """Show one task and its model calls."""
+    """Show one task and its attempts."""
     from orchestrator.reports.tasks import show_task
 
     record, attempts = show_task(store, task_id)
@@ -177,7 +177,7 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
                 "policy": opening.policy,
                 "started": f"{opening.at:%Y-%m-%d %H:%M:%S} UTC",
                 "ran": f"{record.running_s:.1f} s in {counted(record.epoch, 'run')}",
-                "cost": f"{cost} in {counted(len(attempts), 'model call')}",
+                "cost": f"{cost} in {counted(len(attempts), 'attempt')}",
             }
         )
     )

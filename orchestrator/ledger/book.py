@@ -15,6 +15,7 @@ from orchestrator.core.errors import Fenced, TaskExists, TaskNotFound
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import (
+    WITHDRAWN,
     Account,
     AlreadyEnded,
     AttemptEnd,
@@ -72,6 +73,7 @@ def reserve(
     intent: AttemptIntent,
     demands: Sequence[Demand],
     must_queue: Callable[[str], bool],
+    now: datetime,
 ) -> str | None:
     """Hold the reserve on every account of the path, or on none.
 
@@ -80,6 +82,7 @@ def reserve(
         intent: The attempt.
         demands: What it asks of each account of its path.
         must_queue: Whether somebody who came earlier waits at the account with this key.
+        now: The time: a hold lives from here on, however long it was waited for.
 
     Returns:
         ``None`` if it holds now, else the key of the account to wait at.
@@ -107,7 +110,7 @@ def reserve(
     if wait_at is not None:
         return wait_at
     rows = [unit.open_account(account, row) for account, row in path.values()]
-    unit.add_intent(intent, rows)
+    unit.add_intent(replace(intent, expires_at=now + (intent.expires_at - intent.at)), rows)
     for row in rows:
         row.reserved += need
     unit.book(rows)
@@ -364,5 +367,5 @@ def _end_of(hold: Hold, kind: Literal["released", "expired"], now: datetime) -> 
         certainty="unknown" if kind == "expired" else "known",
         seconds=max((now - from_us(hold.at_us)).total_seconds(), 0.0),
         at=now,
-        error="its owner died" if kind == "expired" else "withdrawn before it was made",
+        error="its owner died" if kind == "expired" else WITHDRAWN,
     )

@@ -154,8 +154,8 @@ class SqliteStore(SqliteQueries):
         if changes.intents:
             write(
                 "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
-                " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us,"
+                " token_bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [rows.intent_values(hold, intent) for hold, intent in changes.intents],
             )
             write(

@@ -21,7 +21,7 @@ from orchestrator.ledger.rows import Hold, TaskState, from_us, to_us
 
 Row = Sequence[Any]
 
-ATTEMPT_COLUMNS = 27
+ATTEMPT_COLUMNS = 28
 """How many columns ``attempt_records`` has."""
 
 
@@ -86,6 +86,7 @@ def intent_values(hold: Hold, intent: AttemptIntent) -> Row:
         to_json(hold.account_ids),
         hold.expires_at_us,
         hold.at_us,
+        intent.token_bound,
     )
 
 
@@ -185,6 +186,7 @@ def read_attempt(row: Row, reply: bytes | None = None) -> AttemptRecord:
         reserve=Money(row[10]),
         expires_at=from_us(row[11]),
         at=from_us(row[12]),
+        token_bound=row[27],
     )
     if row[13] is None:
         return AttemptRecord(intent, None)

@@ -65,7 +65,8 @@ CREATE TABLE attempts (
     -- JSON list of account_id: written once with the intent, and always read with it.
     account_ids TEXT NOT NULL,
     expires_at_us INTEGER NOT NULL,
-    at_us INTEGER NOT NULL
+    at_us INTEGER NOT NULL,
+    token_bound INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX attempts_by_task ON attempts (task_id);
 CREATE INDEX attempts_by_time ON attempts (at_us);
@@ -166,7 +167,7 @@ SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a
     a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS end, e.cost, e.overrun,
     e.certainty, e.seconds, e.at_us AS ended_at_us, e.input_tokens, e.output_tokens,
     e.cached_input_tokens, e.cache_write_tokens, e.reasoning_tokens, e.served_model,
-    e.price_source, e.error
+    e.price_source, e.error, a.token_bound
 FROM attempts a LEFT JOIN ends e ON e.seq = a.seq;
 """
 

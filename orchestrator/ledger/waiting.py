@@ -8,7 +8,8 @@ waited for while an attempt holds part of it, and every attempt ends.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from operator import attrgetter
 
 from orchestrator.ledger import book
@@ -50,8 +51,9 @@ _by_ticket = attrgetter("ticket")
 class Waiting:
     """The queues of one ledger. Used by its writer only, inside a transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         """Nobody waits."""
+        self._now = now
         self._queues: dict[str, list[Ask]] = {}
         self._asks: dict[str, Ask] = {}
         self._tickets = 0
@@ -126,7 +128,7 @@ class Waiting:
             return queue is not None and queue[0].ticket < ask.ticket
 
         try:
-            wait_at = book.reserve(unit, ask.intent, ask.demands, must_queue)
+            wait_at = book.reserve(unit, ask.intent, ask.demands, must_queue, self._now())
         except REFUSALS as error:
             ask.error = error
             wait_at = None

@@ -45,11 +45,12 @@ class Writer:
         self._store = store
         self._now = now
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
-        self._waiting = Waiting()
+        self._waiting = Waiting(now)
         self._unwritten: list[Operation] = []
         self._unit = UnitOfWork(store)
         self._version = 0
         self._pause_s = LOOK_AFTER_S[0]
+        self._look_at = 0.0
         self._door = threading.Lock()
         self._is_open = False
         self._closing = Operation(None)
@@ -128,18 +129,20 @@ class Writer:
         is_written = True
         if writes:
             is_written = self._commit(writes)
-        elif not batch:
-            self._look()
         reads = [operation for operation in batch if operation.urgency == "read"]
         if is_written:
             self._read(reads)
         else:
             _refuse(reads, LedgerUnavailable("what was queued before could not be written"))
+        # By the clock, not when there is nothing else to do: a busy ledger would never see that
+        # the owner of what its waiters wait for has died.
+        if self._has_to_look and time.monotonic() >= self._look_at:
+            self._look()
         return not is_last
 
     def _collect(self) -> tuple[list[Operation], bool]:
         """Wait for operations and take all there are; empty if it is time to look around."""
-        timeout = self._next_pause() if self._waiting and self._store.shared else None
+        timeout = max(self._look_at - time.monotonic(), 0.0) if self._has_to_look else None
         fresh: list[Operation] = []
         linger_until = 0.0
         is_last = False
@@ -209,8 +212,14 @@ class Writer:
         else:
             deliver(reads)
 
+    @property
+    def _has_to_look(self) -> bool:
+        """Whether somebody waits here for what others may do."""
+        return bool(self._waiting) and self._store.shared
+
     def _look(self) -> None:
         """See whether another process changed something for those who wait here."""
+        self._look_at = time.monotonic() + self._next_pause()
         try:
             overdue = self._store.overdue(to_us(self._now()))
             has_changed = self._store.version() != self._version

@@ -72,17 +72,7 @@ def amount_above(finish_reserve: Money) -> Callable[[Amount], Money]:
 
 def seconds(value: Duration) -> float:
     """Read a duration: ``timedelta``, a number of seconds, or text as ``"5m"``."""
-    match value:
-        case timedelta():
-            found = value.total_seconds()
-        case str():
-            found = parse_duration(value)
-        case _:
-            found = float(value)
-    if not found > 0:
-        message = f"a duration must be above zero, not {value!r}"
-        raise ValueError(message)
-    return found
+    return parse_duration(value)
 
 
 def name(value: object) -> str:

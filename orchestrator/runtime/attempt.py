@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.budgets.halts import budget_halt
 from orchestrator.budgets.settlement import Outcome, Reserve, settle
-from orchestrator.core.errors import Fenced
+from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.events import AttemptEnded, AttemptStarted
 from orchestrator.core.halt import Halt
 from orchestrator.core.ids import new_attempt_id
@@ -130,8 +130,8 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         raise AttemptRefused(budget_halt(short, need=intent.reserve, step=order.step)) from short
     except TaskSignalled as signalled:
         raise AttemptRefused(run.signalled(signalled.reason)) from None
-    except Fenced as error:
-        run.fence(error)
+    except (Fenced, LedgerUnavailable) as error:
+        run.break_off(error)
         raise
     if run.admits_nothing():
         # The halt came while the grant was on its way: nothing has left, so nothing is owed.
@@ -179,8 +179,12 @@ async def _book(
         await run.ledger.end(end)
     except AlreadyEnded:
         error = Fenced(f"{run.scope.task_id} has another owner now.")
-        run.fence(error)
+        run.break_off(error)
         raise error from None
+    except LedgerUnavailable as error:
+        # The money is spent and cannot be booked: the hold stays, and nothing more may happen.
+        run.break_off(error)
+        raise
     order.slot.cost = end.cost + end.overrun
     run.booked(order.slot.cost - intent.reserve)
     run.gauge.after_attempt(booking.usage.total_tokens if booking.usage else 0)

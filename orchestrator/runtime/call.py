@@ -23,6 +23,7 @@ from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
+from orchestrator.runtime.rest import RunClock
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
 
@@ -135,6 +136,7 @@ async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> Journ
 
     async def once() -> JournaledReply:
         nonlocal error
+        _stop_if_halted(asking)
         order = AttemptOrder(
             key=asking.key,
             request_digest=request.digest,
@@ -156,7 +158,7 @@ async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> Journ
 
     remaining_s = run.deadline.remaining_s
     return await retrying(
-        clock=run.clock,
+        clock=RunClock(run),
         budget=run.services.retry_budget(name),
         deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
         may_retry=may_retry,

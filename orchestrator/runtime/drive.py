@@ -50,6 +50,9 @@ async def drive(run: TaskRun, graph: Bound, given: Any) -> Ending:
     running = asyncio.create_task(
         graph.ainvoke(given, config, durability=run.policy.durability), context=_context(run)
     )
+    # What is left behind may fail unseen: its result is dropped, so its error is of no use either.
+    running.add_done_callback(_error_of)
+    run.started_on(asyncio.get_running_loop())
     try:
         await _until_over(run, running)
     except asyncio.CancelledError:
@@ -103,8 +106,8 @@ async def _ending(
     config: RunnableConfig,
     running: asyncio.Future[Any],
 ) -> Ending:
-    if run.fenced is not None:
-        raise run.fenced
+    if run.broken is not None:
+        raise run.broken
     error = _error_of(running)
     if isinstance(error, LedgerUnavailable):
         raise error
@@ -140,12 +143,15 @@ def _waits(graph: Bound, output: Any) -> bool:
 
 
 def _question(state: Any) -> Halt:
-    asked = [interrupt.value for task in state.tasks for interrupt in task.interrupts]
-    detail = (
-        f"The graph asks: {asked[0]!r}; resume with answer=…"
-        if asked
-        else f"The graph stops before or after {', '.join(state.next)}; resume to go on."
-    )
+    asked = state.interrupts
+    if not asked:
+        where = ", ".join(state.next)
+        detail = f"The graph stops before or after {where}; resume to go on."
+    elif len(asked) == 1:
+        detail = f"The graph asks: {asked[0].value!r}; resume with answer=…"
+    else:
+        questions = ", ".join(f"{one.id!r}: {one.value!r}" for one in asked)
+        detail = f"The graph asks {{{questions}}}; resume with answer={{id: answer, …}}"
     return Halt(reason="question", scope="task", detail=detail)
 
 

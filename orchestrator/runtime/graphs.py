@@ -75,7 +75,12 @@ def bind(graph: Graph, checkpointer: BaseCheckpointSaver[Any]) -> Bound:
 
 
 def label(graph: Graph) -> str:
-    """How the ledger names the graph; only ``"module:name"`` can be found again by itself."""
+    """How the ledger names the graph: ``"module:name"`` as given, else its name in brackets."""
     if isinstance(graph, str):
         return graph
-    return str(getattr(graph, "name", None) or type(graph).__name__)
+    return f"<{getattr(graph, 'name', None) or type(graph).__name__}>"
+
+
+def can_be_found(label: str) -> bool:
+    """Whether a graph's label leads back to it."""
+    return not label.startswith("<")

@@ -21,7 +21,7 @@ from orchestrator.limits.settings import parse_extensions
 from orchestrator.models.litellm_client import LiteLLMClient
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.load import load_policy
-from orchestrator.policy.records import Policy
+from orchestrator.policy.records import AgentPolicy, Policy
 from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
 from orchestrator.runtime.context import RUNNING
@@ -195,10 +195,10 @@ class Orchestrator:
         tasks = self._opened()
         policy = self.policy.agent(agent)
         reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
-        parent = RUNNING.get()
+        parent = tasks.around(RUNNING.get())
         given = arguments.Arguments()
         body = given.take("input", (input,), lambda boxed: pack(boxed[0])) or ("", b"")
-        parent_key = _place_in(parent, agent, body) if parent else None
+        parent_key = _place_in(parent, agent, input) if parent else None
         opening = TaskOpening(
             scope=Scope(
                 org=policy.org,
@@ -263,7 +263,7 @@ class Orchestrator:
             return await tasks.result(record)
         parent = _parent_of(record, RUNNING.get())
         if more is not None:
-            _check_budget_is_its_own(record)
+            _check_budget_is_its_own(record, self.policy.agent(record.opening.scope.agent))
         return await tasks.go_on(
             record,
             graph,
@@ -328,9 +328,9 @@ class Orchestrator:
         return self._tasks
 
 
-def _place_in(parent: TaskRun, agent: str, body: tuple[str, bytes]) -> str:
+def _place_in(parent: TaskRun, agent: str, given: Any) -> str:
     """Where in its parent a task stands: the same place, and so the same task, each time."""
-    what = digest([agent, body[0], body[1].hex()])
+    what = digest([agent, given], _canonical)
     return parent.places.here().key(f"run:{agent}", what)
 
 
@@ -354,11 +354,23 @@ def _parent_of(record: TaskRecord, around: TaskRun | None) -> TaskRun | None:
     raise ResumeError(message)
 
 
-def _check_budget_is_its_own(record: TaskRecord) -> None:
-    halt = record.halt
+def _check_budget_is_its_own(record: TaskRecord, policy: AgentPolicy) -> None:
+    """Refuse to raise a budget where that would change nothing."""
+    halt, own = record.halt, record.opening.budget
+    if own is None and not any(rule.scope == "task" for rule in policy.budgets):
+        message = "The task has no budget of its own that add_budget could raise."
+        raise ResumeError(message)
     if halt is not None and halt.reason == "budget" and halt.scope != "task":
         message = (
             f"The task halted on the budget of the {halt.scope}, not on its own: add_budget would "
             "not help. Raise that budget in the policy, or wait for its next window."
         )
         raise ResumeError(message)
+
+
+def _canonical(value: object) -> object:
+    """What JSON does not know, in a form that is the same in every process."""
+    if isinstance(value, set | frozenset):
+        return sorted(digest(one, _canonical) for one in value)
+    encoding, body = pack(value)
+    return [encoding, body.hex()]

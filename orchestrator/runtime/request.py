@@ -69,6 +69,7 @@ def ask_request(
 
     Raises:
         TypeError: If the prompt, a message, the schema or a tool has no form that can be sent.
+        ValueError: If a JSON Schema is not valid itself.
     """
     messages = _messages(prompt)
     definitions = tuple(_tool(tool) for tool in tools or ())
@@ -86,15 +87,22 @@ def ask_request(
     )
 
 
-def digest(value: object) -> str:
-    """SHA-256 of ``value`` as canonical JSON: sorted keys, no white space."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:
+    """SHA-256 of ``value`` as canonical JSON: sorted keys, no white space.
+
+    Args:
+        value: Plain data.
+        default: Turns what is not plain data into plain data.
+    """
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    return hashlib.sha256(orjson.dumps(value, default=default, option=options)).hexdigest()
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:
     if isinstance(prompt, str):
         return ({"role": "user", "content": prompt},)
-    given: list[Any] = [prompt] if hasattr(prompt, "content") else list(prompt)
+    is_one = isinstance(prompt, Mapping) or hasattr(prompt, "content")
+    given: list[Any] = [prompt] if is_one else list(prompt)
     if not given:
         message = "An ask needs a prompt: text, or a list with at least one message."
         raise TypeError(message)
@@ -123,11 +131,15 @@ def _tool(tool: Any) -> Mapping[str, Any]:
 def _schema(
     schema: Any,
 ) -> tuple[type[Any] | None, Mapping[str, Any] | None]:
-    if schema is None or isinstance(schema, Mapping):
-        return None, schema
+    if schema is None:
+        return None, None
     from pydantic import BaseModel  # noqa: PLC0415 - only an ask with a schema needs it
 
+    from orchestrator.routing.checks.schema import json_schema  # noqa: PLC0415 - the same
+
+    if isinstance(schema, Mapping):
+        return None, json_schema(schema)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return schema, schema.model_json_schema()
+        return schema, json_schema(schema)
     message = f"schema= takes a pydantic model or a JSON Schema as a dict, not {schema!r}."
     raise TypeError(message)

@@ -38,6 +38,7 @@ class ReplyStream:
         self._request = request
         self._place = place
         self._reply: Reply | None = None
+        self._is_read = False
 
     @property
     def reply(self) -> Reply:
@@ -53,6 +54,10 @@ class ReplyStream:
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
         """The pieces as they come; the last one carries the reply."""
+        if self._is_read:
+            message = "A stream is read once: keep its pieces, or take its .reply."
+            raise OrchestratorError(message)
+        self._is_read = True
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         shown = False

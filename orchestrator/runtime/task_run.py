@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 from orchestrator.budgets.demands import demands
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.clock import Clock
-from orchestrator.core.errors import Fenced
+from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.events import Event, TaskHalted
 from orchestrator.core.halt import Halt, Halted, HaltReason
 from orchestrator.core.money import Money
@@ -72,8 +73,10 @@ class TaskRun:
     parent: TaskRun | None = None
     halt: Halt | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _resting: set[Callable[[], object]] = field(default_factory=set)
     places: Places = field(default_factory=Places)
-    fenced: Fenced | None = None
+    broken: Fenced | LedgerUnavailable | None = None
     committed: Money = Money.ZERO
     returned: Future[None] = field(default_factory=Future)
     _over: bool = False
@@ -146,13 +149,45 @@ class TaskRun:
             if self.halt is not None:
                 return self.halt
             self.halt = halt
-            children = tuple(self._children)
+            children, resting = tuple(self._children), tuple(self._resting)
         self.emit(TaskHalted(at=self.clock.now(), scope=self.scope, halt=halt))
         for child in children:
             child.latch(halt)
+        for wake in resting:
+            wake()
         if self.admits_nothing():
             self._stop_slots("waiting")
         return halt
+
+    def started_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The graph runs on ``loop``."""
+        self._loop = loop
+
+    def cancel(self) -> None:
+        """Let the graph be cancelled, from whichever thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.cancelled.set)
+
+    async def rest(self, seconds: float) -> None:
+        """Let ``seconds`` pass, or less: a halt ends it."""
+        woken, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        with self._lock:
+            self._resting.add(wake)
+        if self.halt is not None:
+            wake()
+        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
+        waking = asyncio.ensure_future(woken.wait())
+        try:
+            await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            waking.cancel()
+            with self._lock:
+                self._resting.discard(wake)
 
     def cut(self) -> None:
         """Cancel what is on the wire: a deadline or ``cancel()``, nothing else."""
@@ -162,9 +197,9 @@ class TaskRun:
             child.cut()
         self._stop_slots("waiting", "wire")
 
-    def fence(self, error: Fenced) -> None:
-        """Another owner has the task: stop, and write nothing more."""
-        self.fenced = error
+    def break_off(self, error: Fenced | LedgerUnavailable) -> None:
+        """This run can or may write no more: nothing starts, and nothing that runs commits."""
+        self.broken = self.broken or error
         self.latch(Halt(reason="cancelled", scope="task", detail=str(error)))
         self.close()
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from langgraph.types import Command
 
-from orchestrator.core.errors import Fenced, LedgerUnavailable, ResumeError, TaskNotFound
+from orchestrator.core.errors import (
+    Fenced,
+    LedgerUnavailable,
+    OrchestratorError,
+    ResumeError,
+    TaskNotFound,
+)
 from orchestrator.core.events import TaskEnded, TaskStarted
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
@@ -19,7 +26,7 @@ from orchestrator.runtime.bodies import pack, unpack
 from orchestrator.runtime.checkpoints import FencedSaver
 from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
-from orchestrator.runtime.graphs import Bound, Graph, bind, compiled
+from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
 from orchestrator.runtime.opening import open_run
 from orchestrator.runtime.results import Cost, TaskResult, attempt_of
 from orchestrator.runtime.services import Services
@@ -37,12 +44,27 @@ class Tasks:
         self._runs: dict[str, TaskRun] = {}
         self._graphs: dict[str, Graph] = {}
 
+    def around(self, run: TaskRun | None) -> TaskRun | None:
+        """The run in which a new task would start, checked to count in the same ledger.
+
+        Raises:
+            OrchestratorError: If it is another orchestrator's: its budgets would not count it.
+        """
+        if run is not None and run.ledger is not self._services.ledger:
+            message = (
+                f"{run.scope.task_id} runs under another orchestrator, whose budgets could not "
+                "count this task: use that one here."
+            )
+            raise OrchestratorError(message)
+        return run
+
     async def start(
         self, opening: TaskOpening, graph: Graph, given: Any, parent: TaskRun | None
     ) -> TaskResult:
         """Record a new task and carry it out; one in its parent that exists already goes on."""
         bound = compiled(graph)  # what is no graph is refused before anything is recorded
         if parent is not None:
+            await self._returned(opening.scope.task_id, parent)
             known = await self._services.ledger.task(opening.scope.task_id)
             if known is not None and known.opening.parent_key == opening.parent_key:
                 return await self._again(known, bound, parent)
@@ -78,7 +100,7 @@ class Tasks:
         bound = compiled(self._graph_of(record) if graph is None else graph)
         given = await self._input_to_go_on(record, bound, answer)
         if older := self._runs.get(task_id):
-            older.fence(Fenced(f"{task_id} was resumed elsewhere in this process."))
+            older.break_off(Fenced(f"{task_id} was resumed elsewhere in this process."))
         ledger = self._services.ledger
         record = await ledger.take_over(
             task_id, owner=self._owner, add_budget=add_budget, extend=extend
@@ -97,7 +119,7 @@ class Tasks:
             return
         run.latch(Halt(reason=reason, scope="task", holder=task_id, detail=f"{reason} on request"))
         if reason == "cancelled":
-            run.cancelled.set()
+            run.cancel()
 
     async def close(self) -> None:
         """Halt every task that runs: what is on the wire ends and is journaled first."""
@@ -107,7 +129,7 @@ class Tasks:
                 run.latch(Halt(reason="paused", scope="task", detail=detail))
             for run in runs:
                 await run.land()
-                run.cancelled.set()
+                run.cancel()
             for run in runs:
                 await asyncio.wrap_future(mirror(run.returned))
 
@@ -167,6 +189,12 @@ class Tasks:
             raise run.parent.refuse(run.parent.halt, run.parent.places.here())
         return result
 
+    async def _returned(self, task_id: str, parent: TaskRun) -> None:
+        """Wait for a task that an earlier execution of its node left running."""
+        running = self._runs.get(task_id)
+        if running is not None and running.parent is parent:
+            await asyncio.wrap_future(mirror(running.returned))
+
     async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
         if known.status == "completed":
             return await self.result(known)
@@ -178,9 +206,7 @@ class Tasks:
         bound = bind(graph, self._services.saver)
         state = await bound.aget_state({"configurable": {"thread_id": task_id}})
         if answer is not None:
-            if not state.interrupts:
-                message = f"{task_id} asks nothing; resume it without answer=."
-                raise ResumeError(message)
+            _check_answer(task_id, answer, [one.id for one in state.interrupts])
             return Command(resume=answer)
         if state.created_at is not None:
             return None
@@ -193,6 +219,10 @@ class Tasks:
         """Record how the run ended; a completed task needs no checkpoint and no graph any more."""
         task_id = run.scope.task_id
         completed = ending.status == "completed"
+        output = pack(ending.output) if completed else None
+        if output is not None and run.parent is not None:
+            # As it will be when the node around it is run again: a tuple is a list by then.
+            ending = replace(ending, output=unpack(output))
         await self._services.ledger.close_task(
             TaskClosing(
                 task_id=task_id,
@@ -202,7 +232,7 @@ class Tasks:
                 at=run.clock.now(),
                 halt=ending.halt,
                 error=_sentence(ending.error),
-                output=pack(ending.output) if completed else None,
+                output=output,
             )
         )
         if completed:
@@ -224,16 +254,17 @@ class Tasks:
 
     async def _close_broken(self, run: TaskRun, error: BaseException) -> None:
         """The run cannot return a result; leave the task resumable if the ledger still can."""
-        if run.fenced is not None:
+        if isinstance(run.broken, Fenced):
             return
+        halt = run.halt if run.broken is None else None
         closing = TaskClosing(
             task_id=run.scope.task_id,
             epoch=run.epoch,
-            status="failed" if run.halt is None else "halted",
+            status="failed" if halt is None else "halted",
             running_s=run.deadline.this_run_s,
             at=run.clock.now(),
-            halt=run.halt,
-            error=_sentence(error) if run.halt is None else None,
+            halt=halt,
+            error=_sentence(error) if halt is None else None,
         )
         with suppress(LedgerUnavailable, Fenced):  # the first error is the one to tell
             await asyncio.shield(self._services.ledger.close_task(closing))
@@ -242,7 +273,7 @@ class Tasks:
         """The graph a task was started with, if it can still be found."""
         opening = record.opening
         graph = self._graphs.get(opening.scope.task_id)
-        if graph is None and ":" in opening.graph:
+        if graph is None and can_be_found(opening.graph):
             return opening.graph
         if graph is None:
             message = (
@@ -251,6 +282,17 @@ class Tasks:
             )
             raise ResumeError(message)
         return graph
+
+
+def _check_answer(task_id: str, answer: Any, asked: list[str]) -> None:
+    """Refuse an answer that LangGraph could not take, before the task is taken over."""
+    if not asked:
+        message = f"{task_id} asks nothing; resume it without answer=."
+        raise ResumeError(message)
+    by_id = isinstance(answer, Mapping) and bool(answer) and set(answer) <= set(asked)
+    if len(asked) > 1 and not by_id:
+        message = f"{task_id} asks {len(asked)} questions: pass answer={{id: answer}}, ids {asked}."
+        raise ResumeError(message)
 
 
 def _sentence(error: BaseException | None) -> str | None:

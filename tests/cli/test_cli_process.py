@@ -114,7 +114,7 @@ def test_ctrl_c_halts_the_task_and_it_can_be_resumed(waiting, run, folder, upstr
     out, err = waiting.communicate(timeout=PATIENCE_S)
 
     assert (waiting.returncode, err) == (130, "")
-    assert "t: halted, $0.000012 in 1 model call" in out
+    assert "t: halted, $0.000012 in 1 attempt" in out
     assert "orchestrator task resume t" in out
     assert len(upstream.log) == 1
 

@@ -13,7 +13,7 @@ def test_a_task_runs_and_its_output_is_shown(start):
     done = start("agents:graph", "--user", "u42", "--task-id", "t")
 
     assert done.code == 0
-    assert "t: completed, $0.00003 in 2 model calls" in done.out
+    assert "t: completed, $0.00003 in 2 attempts" in done.out
     assert '"answer": "42"' in done.out
     assert done.err == ""
 
@@ -41,7 +41,7 @@ def test_a_halt_says_the_command_that_goes_on_and_that_pays_nothing_twice(start,
     halted = start("agents:graph", "--task-id", "t", "--budget", ENOUGH_FOR_THE_PLAN)
 
     assert halted.code == 3
-    assert "t: halted, $0.000012 in 1 model call" in halted.out
+    assert "t: halted, $0.000012 in 1 attempt" in halted.out
     assert "budget: Step 'answer' needs" in halted.out
     (command,) = [line for line in halted.out.splitlines() if "orchestrator task resume" in line]
     words = shlex.split(command.partition("orchestrator ")[2].replace("USD", "0.005"))
@@ -50,7 +50,7 @@ def test_a_halt_says_the_command_that_goes_on_and_that_pays_nothing_twice(start,
     resumed = run(*words)
 
     assert resumed.code == 0
-    assert "t: completed, $0.00003 in 2 model calls" in resumed.out
+    assert "t: completed, $0.00003 in 2 attempts" in resumed.out
     assert len(upstream.log) == 2
     assert run("task", "resume", "t").out == resumed.out, "a completed task gives its result again"
     assert len(upstream.log) == 2
@@ -89,7 +89,7 @@ def test_a_failed_task_says_why_and_that_it_can_be_tried_again(start, run, folde
     failed = start("agents:broken", "--task-id", "t")
 
     assert failed.code == 1
-    assert "t: failed, $0.000012 in 1 model call" in failed.out
+    assert "t: failed, $0.000012 in 1 attempt" in failed.out
     assert "RuntimeError: the tool broke" in failed.out
     assert "orchestrator task resume t --policy policy.yaml" in failed.out
     assert run("task", "resume", "t").code == 1
@@ -119,3 +119,14 @@ def test_labels_and_tenant_are_recorded(start, run):
 
     assert shown["tags"] == {"a": "1", "b": "x=y"}
     assert shown["tenant"] == "blue"
+
+
+def test_a_finish_reserve_that_grew_meanwhile_leaves_a_task_of_its_own_budget_resumable(
+    start, run, folder
+):
+    start("agents:graph", "--task-id", "t", "--budget", ENOUGH_FOR_THE_PLAN)
+    policy = folder / "policy.yaml"
+    policy.write_text(policy.read_text().replace("finish_reserve: 0.001", "finish_reserve: 0.005"))
+
+    assert run("task", "resume", "t").code == 3
+    assert run("task", "resume", "t", "--add-budget", "0.005").code == 0

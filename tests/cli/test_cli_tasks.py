@@ -53,7 +53,7 @@ def test_one_task_is_shown_with_its_model_calls(run):
     shown = run("task", "show", "done").out
 
     assert "research/solver for u42" in shown
-    assert "$0.00003 in 2 model calls" in shown
+    assert "$0.00003 in 2 attempts" in shown
     for cell in ("plan", "answer", "small", "40", "20", "$0.000012", "$0.000018", "known"):
         assert cell in shown.split(), cell
     halted = " ".join(run("task", "show", "out-of-money").out.split())
@@ -82,7 +82,7 @@ def test_a_failed_call_is_shown_with_its_error(start, run, upstream):
 
     assert "retry" in shown
     assert "error" in shown
-    assert "$0.00003 in 3 model calls" in shown
+    assert "$0.00003 in 3 attempts" in shown
 
 
 @pytest.mark.usefixtures("three_tasks")

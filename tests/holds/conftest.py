@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -142,19 +143,30 @@ class Ground:
         db.close()
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    """Answers whatever contains ``question``, a number in brackets, or a step of ``plans.py``."""
+def _serving() -> Upstream:
     questions = ["question", *(f"<{number}>" for number in range(60))]
     replies = [recorded(one, model=model) for model in PRICES for one in questions]
     replies += [recorded(f"<{name}.{number}>") for name in NAMES for number in range(12)]
-    async with Upstream(replies, prices=PRICES) as serving:
+    return Upstream(replies, prices=PRICES)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """Answers whatever contains ``question``, a number in brackets, or a step of ``plans.py``."""
+    async with _serving() as serving:
         yield serving
 
 
 @pytest.fixture
 def ground(tmp_path: Path, upstream: Upstream) -> Ground:
     return Ground(tmp_path, upstream)
+
+
+@pytest.fixture
+def ground_in_thread(tmp_path: Path) -> Iterator[Ground]:
+    """The same for a test without an event loop."""
+    with _serving().serve_in_thread() as serving:
+        yield Ground(tmp_path, serving)
 
 
 HERE = Path(__file__).parent
@@ -180,7 +192,8 @@ class Lives:
 
     async def heard(self) -> dict[str, Any]:
         """The next line it says; its last has the key ``is_over``."""
-        return json.loads(await asyncio.to_thread(self._mother.stdout.readline))
+        line = await asyncio.wait_for(asyncio.to_thread(self._mother.stdout.readline), 60)
+        return json.loads(line)
 
     async def rest(self) -> list[dict[str, Any]]:
         """What it says until it is over."""
@@ -202,11 +215,12 @@ def mother() -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(HERE), "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     ) as process:
         assert json.loads(process.stdout.readline()) == {"is_ready": process.pid}
         yield process
-        process.stdin.close()
+        os.killpg(process.pid, signal.SIGKILL)  # its children, if one hangs, are in its group
 
 
 @pytest.fixture

@@ -226,7 +226,7 @@ async def test_an_unknown_question_uses_up_no_fault(http, upstream):
     first = await http.post("/chat/completions", json=asked)
     second = await http.post("/chat/completions", json=ASKED)
 
-    assert (first.status_code, second.status_code) == (404, 500)
+    assert (first.status_code, second.status_code) == (400, 500)
 
 
 def struck(fault, models):

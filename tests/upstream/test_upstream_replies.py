@@ -87,12 +87,12 @@ async def test_tool_calls_and_logprobs_are_replayed():
     assert streamed[1]["delta"]["tool_calls"] == [{"index": 0} | call]
 
 
-async def test_what_was_not_recorded_is_a_404_that_says_so(http, upstream):
+async def test_what_was_not_recorded_is_a_400_that_says_so(http, upstream):
     asked = ASKED | {"messages": [{"role": "user", "content": "Capital of Spain?"}]}
     question = await http.post("/chat/completions", json=asked)
     model = await http.post("/chat/completions", json=ASKED | {"model": "small-2"})
 
-    assert (question.status_code, model.status_code) == (404, 404)
+    assert (question.status_code, model.status_code) == (400, 400)
     assert "Capital of Spain?" in question.json()["error"]["message"]
     assert "small-1" in model.json()["error"]["message"]
     assert [entry.question for entry in upstream.log] == [None, None]

@@ -191,7 +191,7 @@ class Upstream:
             found = self._index.find(model, text)
         except UnknownQuestion as unknown:
             self._note(model, None, None, streamed=bool(asked.get("stream")))
-            return _error(404, f"replay: {unknown}", "unknown_question")
+            return _error(400, f"replay: {unknown}", "unknown_question")
         reply = answers.within_limit(
             found, asked.get("max_completion_tokens") or asked.get("max_tokens")
         )
@@ -215,7 +215,7 @@ class Upstream:
         if reply is not None and works:
             tokens, cached = reply.tokens, reply.cached_input_tokens
         bill = self._tariff.bill(model, tokens, cached)
-        status = 404 if reply is None else 200 if fault is None else fault.http_status
+        status = 400 if reply is None else 200 if fault is None else fault.http_status
         entry = LogEntry(
             number=len(self.log) + 1,
             model=model,
