@@ -57,7 +57,7 @@ async def test_fifty_kills_at_random_points_pay_nothing_twice(ground, lives):
     for _ in range(KILLS):
         orders = unfinished(ground)
         pid = await lives.begin(ground.order(orders, graph=PLAN))
-        await asyncio.wait_for(more_requests(ground, rng.randrange(2 * STEPS)), 30)
+        await asyncio.wait_for(more_requests(ground, rng.randrange(STEPS)), 30)
         await asyncio.sleep(rng.uniform(0, 0.03))
         os.kill(pid, signal.SIGKILL)
         await lives.rest()
