@@ -62,7 +62,7 @@ def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
     input_bound = input_token_bound(request.messages, request.tools, request.schema)
     if _keeps_an_hour([request.messages, request.tools, request.parameters]):
         quotes = {name: quote and quote.with_hour_cache() for name, quote in quotes.items()}
-    budgeted = bool(run.demands(now, finish=request.finish))
+    budgeted = input_bound is None and bool(run.demands(now, finish=request.finish))
     ordered = order_candidates(
         [policy.models[name] for name in names],
         lambda settings: quotes[settings.name],
