@@ -64,9 +64,7 @@ async def test_a_thousand_tasks_at_once_on_one_team_budget_for_two_hundred_calls
     assert ground.ledger_total() == ground.upstream.billed == cost * served
     assert {one.certainty for one in ground.spendings()} == {"known"}
 
-    ((states, most, last),) = ground.rows(
-        "SELECT count(*), max(committed), max(settled) FROM seen"
-    )
+    ((states, most, last),) = ground.rows("SELECT count(*), max(committed), max(settled) FROM seen")
     assert most <= limit.nano, "never past the limit at any state that was written"
     assert most > limit.nano - bound.nano, "and the limit was really reached"
     assert states > 0

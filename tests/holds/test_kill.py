@@ -155,9 +155,7 @@ async def test_an_owner_that_runs_while_another_takes_over_is_fenced(ground, liv
     ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
     async with ground.orchestrator() as orchestrator:
         given = {"name": "t0", "said": []}
-        running = asyncio.create_task(
-            orchestrator.run(PLAN, given, agent="a", task_id="t0")
-        )
+        running = asyncio.create_task(orchestrator.run(PLAN, given, agent="a", task_id="t0"))
         await asyncio.wait_for(more_requests(ground, 4), 30)
         again = ground.order([{"task_id": "t0", "resume": True}], graph=PLAN)
         (ended,) = await lives.live(again)
