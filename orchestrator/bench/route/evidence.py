@@ -3,68 +3,90 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
-from math import log
 
 import numpy as np
 
-from orchestrator.bench.route.table import Table
-from orchestrator.routing.estimate.features import agreement, evidence, read
+from orchestrator.bench.route.table import Table, select
+from orchestrator.routing.estimate.features import Endings, agreement, evidence, parse
 from orchestrator.routing.estimate.fitting import Codes, Matrix
 from orchestrator.routing.signals.hashing import WIDTH, ending, hashed
 from orchestrator.routing.signals.structure import Structure
 from orchestrator.routing.signals.text import prompt_signals
 
 
-class Evidence:
-    """Features by model and by pair of models, each computed when first asked for."""
+@dataclass(frozen=True, slots=True)
+class _Replies:
+    """What the replies of one model show, one row per question."""
 
-    def __init__(self, table: Table) -> None:
+    structures: list[Structure | None]
+    signals: Matrix
+    endings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Features by model and by pair of models, each computed when first asked for.
+
+    Attributes:
+        table: The questions and the models that take part.
+        prompt: What each prompt shows.
+        words: The words of each prompt, hashed.
+        one_hot: The class of each question.
+    """
+
+    table: Table
+    prompt: Matrix
+    words: Matrix
+    one_hot: Matrix
+    _replies: dict[str, _Replies] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], Matrix] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Table) -> Evidence:
         """Compute what is known before any reply."""
-        self.table = table
-        self.prompt: Matrix = np.array([prompt_signals(prompt) for prompt in table.prompts])
-        self.text: Matrix = np.zeros((len(table), WIDTH))
+        words = np.zeros((len(table), WIDTH))
         for row, prompt in enumerate(table.prompts):
             for bucket, value in hashed(prompt).items():
-                self.text[row, bucket] = value
-        self.one_hot: Matrix = np.eye(len(table.groups))[table.classes]
-        self._structures: dict[int, list[Structure | None]] = {}
-        self._replies: dict[int, Matrix] = {}
-        self._endings: dict[int, list[str]] = {}
-        self._pairs: dict[tuple[int, int], Matrix] = {}
+                words[row, bucket] = value
+        prompts = np.array([prompt_signals(prompt) for prompt in table.prompts])
+        return cls(table, prompts, words, np.eye(len(table.groups))[table.classes])
 
-    def structures(self, model: int) -> list[Structure | None]:
-        """The calls that each reply of a model makes."""
-        if model not in self._structures:
-            self._structures[model] = [read(replies[model]) for replies in self.table.replies]
-        return self._structures[model]
+    def select(self, models: Sequence[int]) -> Evidence:
+        """The same for some of the models, in the order given; what was computed is shared."""
+        table = select(self.table, models)
+        return Evidence(table, self.prompt, self.words, self.one_hot, self._replies, self._pairs)
 
-    def reply(self, model: int) -> Matrix:
-        """What each reply of a model shows about itself."""
-        if model not in self._replies:
-            rows = zip(self.table.prompts, self.table.replies, self.structures(model), strict=True)
-            self._replies[model] = np.array([evidence(p, r[model], s) for p, r, s in rows])
-            self._endings[model] = [ending(replies[model]) for replies in self.table.replies]
-        return self._replies[model]
-
-    def usual(self, model: int, labelled: Codes) -> Matrix:
-        """How usual the form of each reply's ending is among the labelled ones."""
-        self.reply(model)
-        endings = self._endings[model]
-        seen = Counter(endings[row] for row in labelled)
-        return np.array([[log((seen[each] + 1) / (len(labelled) + 1))] for each in endings])
-
-    def pair(self, one: int, two: int) -> Matrix:
-        """How far the replies of two models agree."""
-        if (one, two) not in self._pairs:
-            rows = zip(
-                self.table.replies, self.structures(one), self.structures(two), strict=True
-            )
-            self._pairs[one, two] = np.array([agreement(r[one], r[two], (a, b)) for r, a, b in rows])
-        return self._pairs[one, two]
+    def endings(self, model: int, labelled: Codes) -> Endings:
+        """How usual each form of ending is among the labelled replies of a model."""
+        endings = self._read(model).endings
+        return Endings(dict(Counter(endings[row] for row in labelled)), len(labelled))
 
     def after(self, run: tuple[int, ...], labelled: Codes, *, agree: bool) -> Matrix:
-        """What is known once the models of `run` have replied."""
-        parts = [part for m in run for part in (self.reply(m), self.usual(m, labelled))]
-        parts += [self.pair(one, two) for one, two in combinations(run, 2) if agree]
-        return np.hstack([self.prompt, *parts])
+        """What is known once the models of `run` have replied, as `features.dense` orders it."""
+        parts = [self.prompt]
+        for model in run:
+            replies, usual = self._read(model), self.endings(model, labelled)
+            parts += [replies.signals, np.array([[usual(each)] for each in replies.endings])]
+        parts += [self._pair(one, two) for one, two in combinations(run, 2) if agree]
+        return np.hstack(parts)
+
+    def _read(self, model: int) -> _Replies:
+        name = self.table.models[model]
+        if name not in self._replies:
+            texts = [replies[model] for replies in self.table.replies]
+            structures = [parse(text) for text in texts]
+            rows = zip(self.table.prompts, texts, structures, strict=True)
+            signals = np.array([evidence(*row) for row in rows])
+            self._replies[name] = _Replies(structures, signals, [ending(text) for text in texts])
+        return self._replies[name]
+
+    def _pair(self, one: int, two: int) -> Matrix:
+        names = self.table.models[one], self.table.models[two]
+        if names not in self._pairs:
+            mine, theirs = self._read(one).structures, self._read(two).structures
+            rows = zip(self.table.replies, mine, theirs, strict=True)
+            self._pairs[names] = np.array([agreement(r[one], r[two], a, b) for r, a, b in rows])
+        return self._pairs[names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -163,4 +163,16 @@ def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
         classes=np.array([code[found[names[0]].group] for found in kept], dtype=np.int64),
         groups=groups,
         cost_sources=tuple(sorted(sources)),
+    )
+
+
+def select(table: Table, models: Sequence[int]) -> Table:
+    """The table with only these models, in this order."""
+    order = list(models)
+    return replace(
+        table,
+        models=tuple(table.models[m] for m in order),
+        score=table.score[:, order],
+        cost=table.cost[:, order],
+        replies=tuple(tuple(replies[m] for m in order) for replies in table.replies),
     )

@@ -19,6 +19,8 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0, 1e9)
 """Pseudo-observations that hold a class mean at its parent; the last ignores classes."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
+_OUTLIER = 4.0
+"""Standard deviations at which dense features are cut: one odd reply decides nothing alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,25 @@ class Block:
 
     centre: Matrix
     scale: Matrix
+    limit: float
 
     @classmethod
-    def of(cls, raw: Matrix, *, standardise: bool) -> Block:
-        """Learn centre and scale; `standardise` gives every feature the same weight."""
+    def dense(cls, raw: Matrix) -> Block:
+        """Numbers of all kinds: each gets the same weight, and outliers are cut."""
         centre, spread = raw.mean(axis=0), raw.std(axis=0)
-        if not standardise:
-            return cls(centre, np.full_like(spread, max(np.sqrt((spread**2).sum()), 1e-9)))
         live = spread > 1e-9  # noqa: PLR2004 - a constant carries nothing
-        return cls(centre, np.where(live, spread, np.inf) * np.sqrt(max(1, live.sum())))
+        root = float(np.sqrt(max(1, live.sum())))
+        return cls(centre, np.where(live, spread, np.inf) * root, _OUTLIER / root)
+
+    @classmethod
+    def sparse(cls, raw: Matrix) -> Block:
+        """Classes or words: what is seen more often weighs more."""
+        spread = np.sqrt(raw.var(axis=0).sum())
+        return cls(raw.mean(axis=0), np.full(raw.shape[1], max(spread, 0.3)), np.inf)
 
     def apply(self, raw: Matrix) -> Matrix:
-        """The features on the learned scale; far outliers are cut so that none decides alone."""
-        return np.clip((raw - self.centre) / self.scale, -1.5, 1.5)
+        """The features on the learned scale."""
+        return np.clip((raw - self.centre) / self.scale, -self.limit, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +95,23 @@ def join(blocks: Sequence[Block], raw: Sequence[Matrix]) -> Matrix:
     return np.hstack([block.apply(each) for block, each in zip(blocks, raw, strict=True)])
 
 
-def fit(raw: Sequence[Matrix], blocks: Sequence[Block], rest: Matrix, nested: Sequence[int]) -> Ridge:
-    """Fit all targets at once; each takes the number of blocks and the penalty that suit it.
+def fit(raw: Sequence[Matrix], blocks: Sequence[Block], rest: Matrix) -> Ridge:
+    """Fit all targets at once, over the first block, the first two, and so on.
 
     Args:
         raw: Blocks of features of the labelled rows.
         blocks: Their scales.
         rest: One column per target: what the prior leaves to explain.
-        nested: Each entry says how many of the blocks one candidate model uses.
 
     Returns:
-        The fit; the weights of a target that no feature helps are zero.
+        The average of the candidates (which blocks, which penalty, or nothing at all), each by
+        how likely it makes the left-out labels. Choosing one of them on few labels is a gamble.
     """
     features = join(blocks, raw)
-    ends = np.cumsum([each.shape[1] for each in raw])
     nothing = (rest**2).mean(axis=0)
     vote = _Vote(np.zeros((features.shape[1], rest.shape[1])), np.zeros_like(rest), nothing)
-    for depth in nested:
-        part = features[:, : ends[depth - 1]]
+    for end in np.cumsum([each.shape[1] for each in raw]):
+        part = features[:, :end]
         values, vectors = np.linalg.eigh(part.T @ part)
         scores = part @ vectors
         image = scores.T @ rest
@@ -118,11 +125,6 @@ def fit(raw: Sequence[Matrix], blocks: Sequence[Block], rest: Matrix, nested: Se
 
 
 class _Vote:
-    """Average of the candidates, each by how much likelier it makes the left-out labels.
-
-    Choosing the single best on few labels is a gamble; the average of linear models is one.
-    """
-
     def __init__(self, weights: Matrix, left_out: Matrix, error: Matrix) -> None:
         self._candidates = [(weights, left_out, error)]
 
@@ -132,11 +134,8 @@ class _Vote:
         self._candidates.append((padded, left_out, error))
 
     def result(self) -> tuple[Matrix, Matrix]:
-        errors = np.stack([error for _, _, error in self._candidates])
+        weights, left_out, errors = (np.stack(part) for part in zip(*self._candidates, strict=True))
         least = np.maximum(errors.min(axis=0), 1e-12)
-        log_weight = (least - errors) / least * len(self._candidates[0][1]) / 2
-        share = np.exp(log_weight)
+        share = np.exp((least - errors) / least * left_out.shape[1] / 2)
         share /= share.sum(axis=0)
-        weights = sum(s * w for s, (w, _, _) in zip(share, self._candidates, strict=True))
-        left_out = sum(s * l for s, (_, l, _) in zip(share, self._candidates, strict=True))
-        return np.asarray(weights), np.asarray(left_out)
+        return (share[:, None] * weights).sum(axis=0), (share[:, None] * left_out).sum(axis=0)

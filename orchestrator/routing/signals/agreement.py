@@ -17,20 +17,20 @@ AGREEMENT = ("same", "same_names", "overlap", "one_structured")
 
 
 def agreement(
-    first: str, second: str, structures: tuple[Structure | None, Structure | None]
+    first: str, second: str, one: Structure | None, two: Structure | None
 ) -> tuple[float, ...]:
     """Compare two replies: tool calls without order, results by value, prose by its words.
 
     Args:
         first: One reply.
         second: The other.
-        structures: Both as `structure.parse` reads them.
+        one: The first as `structure.parse` reads it.
+        two: The second likewise.
 
     Returns:
         The numbers of `AGREEMENT`: the same result; the same tools called; the share of arguments
         or words in common; one calls tools and the other does not.
     """
-    one, two = structures
     if one is not None and two is not None:
         same = one == two
         names = one.names == two.names
