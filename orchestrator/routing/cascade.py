@@ -122,9 +122,7 @@ def chance(option: Option, threshold: Threshold) -> float:
     return 0.5 * erfc(-margin / option.spread / sqrt(2))
 
 
-def decide(
-    options: Sequence[Option], in_hand: InHand | None, rule: Price | Threshold
-) -> Decision:
+def decide(options: Sequence[Option], in_hand: InHand | None, rule: Price | Threshold) -> Decision:
     """Choose the next action, or stop.
 
     Args:

@@ -37,9 +37,7 @@ def single(table: Table, rows: Codes, model: int) -> Point:
     return float(table.cost[rows, model].mean()), float(table.score[rows, model].mean())
 
 
-def baselines(
-    table: Table, labelled: Codes, rows: Codes, at_cost: float
-) -> dict[Baseline, Point]:
+def baselines(table: Table, labelled: Codes, rows: Codes, at_cost: float) -> dict[Baseline, Point]:
     """Cost and quality of the baselines that need no estimates; all choices on labelled rows.
 
     Args:
@@ -77,7 +75,9 @@ def oracle(table: Table, rows: Codes) -> Point:
     return float(among.min(axis=1).mean()), float(score.max(axis=1).mean())
 
 
-def fixed_threshold(estimates: Estimates, rows: Codes, weak: int, strong: int, *, ask: bool) -> Point:
+def fixed_threshold(
+    estimates: Estimates, rows: Codes, weak: int, strong: int, *, ask: bool
+) -> Point:
     """The weak model where its confidence is at least .8, else the strong one.
 
     Args:

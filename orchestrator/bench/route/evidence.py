@@ -10,20 +10,10 @@ from itertools import combinations
 import numpy as np
 
 from orchestrator.bench.route.table import Table, select
-from orchestrator.routing.estimate.features import Endings, agreement, evidence, parse
+from orchestrator.routing.estimate.features import Endings, Read, compare, read
 from orchestrator.routing.estimate.fitting import Codes, Matrix
-from orchestrator.routing.signals.hashing import WIDTH, ending, hashed
-from orchestrator.routing.signals.structure import Structure
+from orchestrator.routing.signals.hashing import WIDTH, hashed
 from orchestrator.routing.signals.text import prompt_signals
-
-
-@dataclass(frozen=True, slots=True)
-class _Replies:
-    """What the replies of one model show, one row per question."""
-
-    structures: list[Structure | None]
-    signals: Matrix
-    endings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +31,7 @@ class Evidence:
     prompt: Matrix
     words: Matrix
     one_hot: Matrix
-    _replies: dict[str, _Replies] = field(default_factory=dict)
+    _replies: dict[str, list[Read]] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], Matrix] = field(default_factory=dict)
 
     @classmethod
@@ -61,32 +51,28 @@ class Evidence:
 
     def endings(self, model: int, labelled: Codes) -> Endings:
         """How usual each form of ending is among the labelled replies of a model."""
-        endings = self._read(model).endings
-        return Endings(dict(Counter(endings[row] for row in labelled)), len(labelled))
+        replies = self._read(model)
+        return Endings(dict(Counter(replies[row].ending for row in labelled)), len(labelled))
 
     def after(self, run: tuple[int, ...], labelled: Codes, *, agree: bool) -> Matrix:
         """What is known once the models of `run` have replied, as `features.dense` orders it."""
         parts = [self.prompt]
         for model in run:
             replies, usual = self._read(model), self.endings(model, labelled)
-            parts += [replies.signals, np.array([[usual(each)] for each in replies.endings])]
+            parts.append(np.array([[*each.signals, usual(each.ending)] for each in replies]))
         parts += [self._pair(one, two) for one, two in combinations(run, 2) if agree]
         return np.hstack(parts)
 
-    def _read(self, model: int) -> _Replies:
+    def _read(self, model: int) -> list[Read]:
         name = self.table.models[model]
         if name not in self._replies:
-            texts = [replies[model] for replies in self.table.replies]
-            structures = [parse(text) for text in texts]
-            rows = zip(self.table.prompts, texts, structures, strict=True)
-            signals = np.array([evidence(*row) for row in rows])
-            self._replies[name] = _Replies(structures, signals, [ending(text) for text in texts])
+            rows = zip(self.table.prompts, self.table.replies, strict=True)
+            self._replies[name] = [read(prompt, replies[model]) for prompt, replies in rows]
         return self._replies[name]
 
     def _pair(self, one: int, two: int) -> Matrix:
         names = self.table.models[one], self.table.models[two]
         if names not in self._pairs:
-            mine, theirs = self._read(one).structures, self._read(two).structures
-            rows = zip(self.table.replies, mine, theirs, strict=True)
-            self._pairs[names] = np.array([agreement(r[one], r[two], a, b) for r, a, b in rows])
+            rows = zip(self._read(one), self._read(two), strict=True)
+            self._pairs[names] = np.array([compare(mine, theirs) for mine, theirs in rows])
         return self._pairs[names]

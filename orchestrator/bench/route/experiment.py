@@ -18,38 +18,18 @@ from orchestrator.bench.route.baselines import (
 from orchestrator.bench.route.candidates import probes, shortlist
 from orchestrator.bench.route.estimates import Estimates
 from orchestrator.bench.route.evidence import Evidence
+from orchestrator.bench.route.export import export
 from orchestrator.bench.route.metrics import Point
-from orchestrator.bench.route.operating import Target, balance, reach
+from orchestrator.bench.route.operating import balance, reach
 from orchestrator.bench.route.policy import follow, prices
+from orchestrator.bench.route.setup import Setup
+from orchestrator.bench.route.timing import decision_us
 from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, certify
 from orchestrator.routing.estimate.calibration import Calibration
 from orchestrator.routing.estimate.calibration import fit as calibrate
 from orchestrator.routing.estimate.fitting import Codes, Matrix
 
 TWO = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What is asked of the benchmark.
-
-    Attributes:
-        labels: How many questions have their scores known.
-        seeds: How many random draws of these.
-        target: Where on the curve to report.
-        post_hoc: Whether replies are looked at before they are accepted.
-        agree: Whether replies are compared with each other.
-        alpha: The error among accepted replies that a certificate is asked for.
-        delta: The probability of its being false.
-    """
-
-    labels: int
-    seeds: int
-    target: Target = "balanced"
-    post_hoc: bool = False
-    agree: bool = False
-    alpha: float = 0.10
-    delta: float = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +43,10 @@ class Result:
     certificate: Certificate
     coverage: float
     error: float
+    decision_us: Mapping[str, float]
 
 
-def run(evidence: Evidence, setup: Setup, seed: int) -> tuple[Result, Estimates, tuple[int, ...]]:
+def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
     """Run one seed.
 
     Args:
@@ -74,7 +55,7 @@ def run(evidence: Evidence, setup: Setup, seed: int) -> tuple[Result, Estimates,
         seed: Which draw.
 
     Returns:
-        The result, and the estimates and the probes that it comes from.
+        The result; how long decisions take is measured for the first seed only.
     """
     table = evidence.table
     order = np.random.default_rng(seed).permutation(len(table))
@@ -96,41 +77,41 @@ def run(evidence: Evidence, setup: Setup, seed: int) -> tuple[Result, Estimates,
 
     score, cost = point.mix([o.score for o in new]), point.mix([o.cost for o in new])
     calls = point.mix([o.calls / len(rows) for o in new])
-    held, seen = new[point.nearer], known[point.nearer]
-    calibration = _calibration(seen.confidence, seen.score)
-    confidence = _calibrated(calibration, held.confidence)
+    run, watched = tuple(asked), _watched(chosen, labelled, asked)
+    estimate, outcome = estimates.quality(run)[:, watched], chosen.table.score[:, watched]
+    calibration = _calibration(estimate[labelled], outcome[labelled])
+    confidence = np.array([calibration(float(each)) for each in estimate[rows]])
     beside = baselines(table, labelled, rows, float(cost.mean()))
-    beside["fixed_threshold"] = fixed_threshold(
-        estimates, rows, cheapest, best, ask=bool(asked)
-    )
+    beside["fixed_threshold"] = fixed_threshold(estimates, rows, cheapest, best, ask=bool(asked))
     curve = [outcome.point for outcome in new]
-    ends = (cheapest, int(chosen.table.cost[labelled].mean(axis=0).argmax()))
-    span = [float(chosen.table.cost[rows, model].mean()) for model in ends]
+    dearest = int(chosen.table.cost[labelled].mean(axis=0).argmax())
+    span = [float(chosen.table.cost[rows, model].mean()) for model in (cheapest, dearest)]
     certificate, coverage, error = _certificate(chosen, drawn, rows, asked, setup)
-    return (
-        Result(
-            figures={
-                **_recovered(estimates, rows, asked, curve, (cheapest, best)),
-                "aiq": metrics.aiq(curve, span[0], span[1]),
-                "auc": metrics.area(curve, span[0], span[1]),
-                "ece_debiased": metrics.ece_debiased(confidence, held.score),
-                "ece_floor": metrics.ece_floor(confidence, seed),
-                "brier_skill": metrics.brier_skill(confidence, held.score),
-                "quality": float(score.mean()),
-                "cost_usd": float(cost.mean()),
-                "quality_less_best_single": float(score.mean()) - beside["best_single"][1],
-                "cost_over_best_single": float(cost.mean()) / beside["best_single"][0],
-                "quality_less_random_mix": float(score.mean()) - beside["random_mix"][1],
-            },
-            calls=dict(zip(chosen.table.models, map(float, calls), strict=True)),
-            curve=curve,
-            baselines=beside,
-            certificate=certificate,
-            coverage=coverage,
-            error=error,
-        ),
-        estimates,
-        asked,
+    timing: dict[str, float] = {}
+    if seed == 0:
+        router = export(estimates, asked, calibration)
+        timing = decision_us(router, chosen.table, asked, float(grid[point.nearer]))
+    return Result(
+        figures={
+            **_recovered(estimates, rows, asked, curve, (cheapest, best)),
+            "aiq": metrics.aiq(curve, span[0], span[1]),
+            "auc": metrics.area(curve, span[0], span[1]),
+            "ece_debiased": metrics.ece_debiased(confidence, outcome[rows]),
+            "ece_floor": metrics.ece_floor(confidence, seed),
+            "brier_skill": metrics.brier_skill(confidence, outcome[rows]),
+            "quality": float(score.mean()),
+            "cost_usd": float(cost.mean()),
+            "quality_less_best_single": float(score.mean()) - beside["best_single"][1],
+            "cost_over_best_single": float(cost.mean()) / beside["best_single"][0],
+            "quality_less_random_mix": float(score.mean()) - beside["random_mix"][1],
+        },
+        calls=dict(zip(chosen.table.models, map(float, calls), strict=True)),
+        curve=curve,
+        baselines=beside,
+        certificate=certificate,
+        coverage=coverage,
+        error=error,
+        decision_us=timing,
     )
 
 
@@ -179,8 +160,10 @@ def _calibration(confidence: Matrix, score: Matrix) -> Calibration:
     return calibrate([float(each) for each in confidence], [float(each) for each in score])
 
 
-def _calibrated(calibration: Calibration, confidence: Matrix) -> Matrix:
-    return np.array([calibration(float(each)) for each in confidence])
+def _watched(evidence: Evidence, labelled: Codes, asked: Sequence[int]) -> int:
+    """The model whose reply is accepted or escalated: the best probe, or the first model."""
+    quality = evidence.table.score[labelled].mean(axis=0)
+    return max(asked or (0,), key=lambda model: float(quality[model]))
 
 
 def _certificate(
@@ -190,9 +173,8 @@ def _certificate(
     fitted, audited = np.sort(drawn[::2]), np.sort(drawn[1::2])
     estimates = Estimates(evidence, fitted, agree=setup.agree)
     table = evidence.table
-    run = tuple(asked)
-    model = max(run or (0,), key=lambda m: float(table.score[fitted, m].mean()))
-    confidence = estimates.quality(run)[:, model]
+    model = _watched(evidence, fitted, asked)
+    confidence = estimates.quality(tuple(asked))[:, model]
     wrong = table.score[:, model] < 0.5  # noqa: PLR2004 - the greater half of the score
     certificate = certify(
         [(float(confidence[row]), bool(wrong[row])) for row in audited],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import erfc, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.routing.estimate.fitting import Matrix
 
@@ -13,6 +14,7 @@ Point = tuple[float, float]
 """Cost and quality."""
 
 _BINS = 10
+_HALVINGS = 30
 
 
 def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matrix]:
@@ -93,27 +95,41 @@ def area(points: Sequence[Point], low: float, high: float) -> float:
 
 
 def ece_debiased(confidence: Matrix, outcome: Matrix) -> float:
-    """Expected calibration error over ten bins of equal size, less its bias (arXiv 1909.10155).
+    """Expected calibration error over ten bins of equal size, less what scatter adds to it.
 
-    The plain error of a perfect predictor is not zero, for the labels of a bin scatter. What
-    scatter alone would add to the error found is computed in closed form and taken off.
+    The plain error of a perfect predictor is not zero, for the labels of a bin scatter. The value
+    returned is the true gap per bin at which scatter would make the plain error as large as it
+    was found; 0 if scatter alone explains it. Subtracting the error of a perfect predictor instead
+    would hide most of a true error of the size of the scatter.
     """
-    order = np.argsort(confidence, kind="stable")
-    total = 0.0
-    for rows in np.array_split(order, min(_BINS, len(order))):
-        gap = abs(float(confidence[rows].mean() - outcome[rows].mean()))
-        rate = float(outcome[rows].mean())
-        deviation = sqrt(max(rate * (1 - rate), 1e-12) / max(1, len(rows) - 1))
-        total += (2 * gap - _folded(gap, deviation)) * len(rows)
-    return max(0.0, total / len(order))
+    order = np.lexsort((_shuffle(len(confidence)), confidence))
+    bins = np.array_split(order, min(_BINS, len(order)))
+    share = np.array([len(rows) / len(order) for rows in bins])
+    gaps = np.array([abs(confidence[rows].mean() - outcome[rows].mean()) for rows in bins])
+    rates = np.array([outcome[rows].mean() for rows in bins])
+    size = np.array([max(1, len(rows) - 1) for rows in bins])
+    scatter = np.sqrt(np.maximum(rates * (1 - rates), 1e-12) / size)
+    found = float(share @ gaps)
+    low, high = 0.0, 1.0
+    if float(share @ _folded(low, scatter)) >= found:
+        return low
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        enough = float(share @ _folded(middle, scatter)) >= found
+        low, high = (low, middle) if enough else (middle, high)
+    return high
 
 
-def _folded(mean: float, deviation: float) -> float:
+def _shuffle(count: int) -> NDArray[np.int64]:
+    """Rows of one confidence must not be binned in the order of the table."""
+    return np.random.default_rng(0).permutation(count)
+
+
+def _folded(mean: float, deviation: Matrix) -> Matrix:
     """The expectation of ``abs(mean + deviation * Z)`` for a standard normal ``Z``."""
     u = mean / deviation
-    return float(
-        deviation * sqrt(2 / np.pi) * np.exp(-u * u / 2) + mean * (1 - erfc(u / sqrt(2)))
-    )
+    outside = np.array([erfc(each / sqrt(2)) for each in u])
+    return deviation * sqrt(2 / np.pi) * np.exp(-u * u / 2) + mean * (1 - outside)
 
 
 def ece_floor(confidence: Matrix, seed: int, draws: int = 20) -> float:

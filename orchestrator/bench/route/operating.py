@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from orchestrator.bench.route.metrics import Point, hull
 from orchestrator.bench.route.policy import Outcome
 from orchestrator.routing.estimate.fitting import Matrix
-
-Target = Literal["balanced", "best_single"]
 
 _MARGIN = 0.5
 """Standard errors by which the target must be exceeded on the labelled questions, for the point

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from orchestrator.bench.route.baselines import BASELINES
 from orchestrator.bench.route.evidence import Evidence
-from orchestrator.bench.route.experiment import Result, Setup, run
-from orchestrator.bench.route.table import Table, TableError
-from orchestrator.bench.route.timing import decision_us
+from orchestrator.bench.route.experiment import Result, run_seed
+from orchestrator.bench.route.setup import Setup, TableError
+from orchestrator.bench.route.table import Table, load
 
 Report = dict[str, Any]
 """JSON; the names are those of the documentation of ``bench route``."""
@@ -33,16 +34,15 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
         TableError: There are not more questions than labels.
     """
     if not 2 <= setup.labels < len(table):  # noqa: PLR2004 - a mean and a spread
-        message = f"--labels {setup.labels}: the table has {len(table)} questions; ask for 2 or more, and fewer than that"
+        message = (
+            f"--labels {setup.labels}: the table has {len(table)} questions; "
+            "ask for 2 or more, and for fewer than it has"
+        )
         raise TableError(message)
     evidence = Evidence.of(table)
     results = []
-    timing: dict[str, float] = {}
     for seed in range(setup.seeds):
-        result, estimates, probes = run(evidence, setup, seed)
-        results.append(result)
-        if seed == 0:
-            timing = decision_us(estimates, probes)
+        results.append(run_seed(evidence, setup, seed))
         progress(seed)
     return {
         "models": list(table.models),
@@ -60,7 +60,7 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
         "calls": _calls(results),
         "curve": np.mean([r.curve for r in results], axis=0).tolist(),
         "certified": _certified(results, setup),
-        "decision_us": timing,
+        "decision_us": dict(results[0].decision_us),
         "baselines": {
             name: {
                 "quality": float(np.mean([r.baselines[name][1] for r in results])),
@@ -69,6 +69,13 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
             for name in BASELINES
         },
     }
+
+
+def bench_file(
+    path: Path, models: Sequence[str], setup: Setup, progress: Callable[[int], None]
+) -> Report:
+    """`bench` for a table in a file; see `table.load` for its form."""
+    return bench(load(path, models), setup, progress)
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from orchestrator.bench.route.setup import TableError
 from orchestrator.routing.estimate.fitting import Codes, Matrix
 
 _LONG = {"query_id", "model", "score"}
@@ -17,10 +19,6 @@ _COST = "|total_cost"
 _TEXT = "|model_response"
 _CSV_FIELD = 2**31 - 1
 """The longest field read, in bytes; the default of the csv module is too short for replies."""
-
-
-class TableError(ValueError):
-    """The table cannot be used; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,11 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         TableError: A model or a column is missing, or no question was answered by all models.
     """
     csv.field_size_limit(_CSV_FIELD)
-    opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else None
-    with opened or path.open(encoding="utf-8", newline="") as lines:
+    with ExitStack() as stack:
+        if path.suffix == ".gz":
+            lines = stack.enter_context(gzip.open(path, "rt", encoding="utf-8", newline=""))
+        else:
+            lines = stack.enter_context(path.open(encoding="utf-8", newline=""))
         reader = csv.DictReader(lines)
         columns = set(reader.fieldnames or ())
         if columns >= _LONG:
@@ -87,7 +88,9 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         elif any(name.endswith(_COST) for name in columns):
             rows = list(_wide(reader, sorted(columns)))
         else:
-            message = f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{_COST}"
+            message = (
+                f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{_COST}"
+            )
             raise TableError(message)
     return _pivot(path, rows, models)
 

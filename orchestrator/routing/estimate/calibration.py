@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, log1p
 
 _EDGE = 1e-3
-_HOLD = (8.0, 8.0, 1.0)
+_HOLD = (20.0, 20.0, 1.0)
 """How strongly each parameter is held at its default, as inverse prior variances."""
-_STEPS = 25
+_DEFAULT = (1.0, 1.0, 0.0)
+_STEPS, _SMALLEST = 50, 1e-8
 
 Vector = tuple[float, float, float]
 
@@ -29,12 +30,11 @@ class Calibration:
 
     def __call__(self, score: float) -> float:
         """The probability that belongs to a score; both between 0 and 1."""
-        x = _inputs(score)
-        return _logistic(self.a * x[0] + self.b * x[1] + self.c)
+        return _logistic(_dot((self.a, self.b, self.c), _inputs(score)))
 
 
 def fit(scores: Sequence[float], outcomes: Sequence[float]) -> Calibration:
-    """Fit by Newton's method.
+    """Fit by Newton's method, with steps halved until they help.
 
     Args:
         scores: What was estimated; outside of 0 to 1 it is cut.
@@ -43,22 +43,44 @@ def fit(scores: Sequence[float], outcomes: Sequence[float]) -> Calibration:
     Returns:
         The calibration, non-decreasing.
     """
-    rows = [_inputs(score) for score in scores]
-    now: Vector = (1.0, 1.0, 0.0)
+    rows = [(_inputs(score), outcome) for score, outcome in zip(scores, outcomes, strict=True)]
+    now: Vector = _DEFAULT
+    loss = _loss(rows, now)
     for _ in range(_STEPS):
-        slope = [hold * (start - w) for hold, start, w in zip(_HOLD, (1, 1, 0), now, strict=True)]
-        curve = [[_HOLD[i] if i == j else 0.0 for j in range(3)] for i in range(3)]
-        for x, outcome in zip(rows, outcomes, strict=True):
-            p = _logistic(sum(w * each for w, each in zip(now, x, strict=True)))
-            for i in range(3):
-                slope[i] += (outcome - p) * x[i]
-                for j in range(3):
-                    curve[i][j] += p * (1 - p) * x[i] * x[j]
-        step = _solve(curve, slope)
-        now = (now[0] + step[0], now[1] + step[1], now[2] + step[2])
-        if max(map(abs, step)) < 1e-9:  # noqa: PLR2004 - converged
+        step, part = _newton(rows, now), 1.0
+        while part > _SMALLEST:
+            # Negative slopes would turn the order of scores around.
+            trial = (
+                max(now[0] + part * step[0], 0.0),
+                max(now[1] + part * step[1], 0.0),
+                now[2] + part * step[2],
+            )
+            if (better := _loss(rows, trial)) < loss - _SMALLEST:
+                now, loss = trial, better
+                break
+            part /= 2
+        else:
             break
-    return Calibration(max(now[0], 0.0), max(now[1], 0.0), now[2])
+    return Calibration(*now)
+
+
+def _newton(rows: Sequence[tuple[Vector, float]], now: Vector) -> Vector:
+    slope = [hold * (start - w) for hold, start, w in zip(_HOLD, _DEFAULT, now, strict=True)]
+    curve = [[_HOLD[i] if i == j else 0.0 for j in range(3)] for i in range(3)]
+    for x, outcome in rows:
+        p = _logistic(_dot(now, x))
+        for i in range(3):
+            slope[i] += (outcome - p) * x[i]
+            for j in range(3):
+                curve[i][j] += p * (1 - p) * x[i] * x[j]
+    return _solve(curve, slope)
+
+
+def _loss(rows: Sequence[tuple[Vector, float]], now: Vector) -> float:
+    held = sum(h * (w - s) ** 2 / 2 for h, w, s in zip(_HOLD, now, _DEFAULT, strict=True))
+    return held + sum(
+        _softplus(z) - outcome * z for z, outcome in ((_dot(now, x), y) for x, y in rows)
+    )
 
 
 def _inputs(score: float) -> Vector:
@@ -66,8 +88,16 @@ def _inputs(score: float) -> Vector:
     return log(p), -log(1 - p), 1.0
 
 
-def _logistic(x: float) -> float:
-    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
+def _dot(one: Vector, two: Vector) -> float:
+    return one[0] * two[0] + one[1] * two[1] + one[2] * two[2]
+
+
+def _softplus(z: float) -> float:
+    return max(z, 0.0) + log1p(exp(-abs(z)))
+
+
+def _logistic(z: float) -> float:
+    return 1 / (1 + exp(-z)) if z >= 0 else exp(z) / (1 + exp(z))
 
 
 def _solve(matrix: list[list[float]], right: list[float]) -> Vector:

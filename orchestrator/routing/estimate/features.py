@@ -10,10 +10,8 @@ from math import log
 from orchestrator.routing.signals.agreement import agreement
 from orchestrator.routing.signals.hashing import ending
 from orchestrator.routing.signals.structure import Structure, parse, structure_signals
-from orchestrator.routing.signals.text import prompt_signals, reply_signals
+from orchestrator.routing.signals.text import reply_signals
 from orchestrator.routing.signals.working import working
-
-__all__ = ["Endings", "agreement", "dense", "evidence", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +26,54 @@ class Endings:
         return log((self.seen.get(form, 0) + 1) / (self.total + 1))
 
 
-def evidence(prompt: str, reply: str, structure: Structure | None) -> tuple[float, ...]:
-    """What one reply shows about itself."""
-    return (
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reply as the checks have read it, once.
+
+    Attributes:
+        text: The reply.
+        structure: The calls it makes, if it makes any.
+        signals: What it shows about itself.
+        ending: The form of its last line.
+    """
+
+    text: str
+    structure: Structure | None
+    signals: tuple[float, ...]
+    ending: str
+
+
+def read(prompt: str, reply: str) -> Read:
+    """Read off a reply whatever is free to read."""
+    structure = parse(reply)
+    signals = (
         *reply_signals(prompt, reply),
         *working(prompt, reply),
         *structure_signals(prompt, structure),
     )
+    return Read(reply, structure, signals, ending(reply))
+
+
+def compare(one: Read, two: Read) -> tuple[float, ...]:
+    """How far two replies agree."""
+    return agreement(one.text, two.text, one.structure, two.structure)
 
 
 def dense(
-    prompt: str, replies: Sequence[str], endings: Sequence[Endings], *, agree: bool
+    prompt: Sequence[float], replies: Sequence[Read], endings: Sequence[Endings], *, agree: bool
 ) -> list[float]:
     """All numbers of one case: of the prompt, of each reply, of each pair of replies.
 
     Args:
-        prompt: The question.
+        prompt: What `prompt_signals` gives.
         replies: The replies so far, in the order of the models.
         endings: What is known of their forms, one per reply.
         agree: Whether replies are compared with each other.
     """
-    found = list(prompt_signals(prompt))
-    structures = [parse(reply) for reply in replies]
-    for reply, structure, usual in zip(replies, structures, endings, strict=True):
-        found += [*evidence(prompt, reply, structure), usual(ending(reply))]
+    found = list(prompt)
+    for reply, usual in zip(replies, endings, strict=True):
+        found += [*reply.signals, usual(reply.ending)]
     if agree:
-        for (one, mine), (two, theirs) in combinations(zip(replies, structures, strict=True), 2):
-            found += agreement(one, two, mine, theirs)
+        for one, two in combinations(replies, 2):
+            found += compare(one, two)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +16,16 @@ class Served:
         centre: Per dense feature.
         scale: Per dense feature, inverted: 0 for a feature that was constant.
         limit: Where dense features are cut, on the fitted scale.
-        dense: One row of output weights per dense feature.
-        text: One row of output weights per bucket of hashed words; empty: words are not used.
+        dense: Per output, one weight per dense feature; empty: no features are used.
+        words: Per output, one weight per bucket of hashed words; empty: words are not used.
     """
 
     base: tuple[tuple[float, ...], ...]
-    centre: tuple[float, ...]
-    scale: tuple[float, ...]
-    limit: float
-    dense: tuple[tuple[float, ...], ...]
-    text: tuple[tuple[float, ...], ...] = ()
+    centre: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    limit: float = 0.0
+    dense: tuple[tuple[float, ...], ...] = ()
+    words: tuple[tuple[float, ...], ...] = ()
 
     def predict(
         self, group: int, dense: Sequence[float], words: Mapping[int, float]
@@ -32,14 +33,14 @@ class Served:
         """The outputs for one case; `group` is the number of its class, -1 if not seen before."""
         found, limit = list(self.base[group]), self.limit
         if self.dense:
-            for value, centre, scale, weights in zip(
-                dense, self.centre, self.scale, self.dense, strict=True
-            ):
-                if z := min(max((value - centre) * scale, -limit), limit):
-                    for k, weight in enumerate(weights):
-                        found[k] += z * weight
-        if self.text:
-            for bucket, value in words.items():
-                for k, weight in enumerate(self.text[bucket]):
-                    found[k] += value * weight
+            scaled = [
+                min(max((value - centre) * scale, -limit), limit)
+                for value, centre, scale in zip(dense, self.centre, self.scale, strict=True)
+            ]
+            for k, weights in enumerate(self.dense):
+                found[k] += sum(map(mul, scaled, weights))
+        if self.words:
+            values = list(words.values())
+            for k, weights in enumerate(self.words):
+                found[k] += sum(map(mul, values, map(weights.__getitem__, words)))
         return found

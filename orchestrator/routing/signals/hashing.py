@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from math import sqrt
 from zlib import crc32
 
 _WORD = re.compile(r"[a-z]+|\d+|[^\w\s]")
-_MOST = 1_500
+_MOST = 600
 """Characters read from each end of a text."""
 
 WIDTH = 512
@@ -18,7 +19,7 @@ def hashed(text: str) -> dict[int, float]:
     """Words and pairs of neighbours as buckets with weights of length one in all."""
     cut = text if len(text) <= 2 * _MOST else f"{text[:_MOST]} {text[-_MOST:]}"
     words = _WORD.findall(cut.lower())
-    seen = {*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}
+    seen = {*words, *(f"{a} {b}" for a, b in pairwise(words))}
     found: dict[int, float] = {}
     for word in seen:
         code = crc32(word.encode())

@@ -37,10 +37,14 @@ class Structure:
         return frozenset((c.name, key, value) for c in self.calls for key, value in c.arguments)
 
 
+class _NotCallsError(ValueError):
+    """The text is well-formed, but does not say which tools to call."""
+
+
 def parse(reply: str) -> Structure | None:
     """Read calls from JSON (``[{"f": {…}}]``) or call syntax (``[f(x=1)]``); ``None``: prose."""
     text = _FENCE.sub("", reply.strip()).strip()
-    if not text or text[0] not in "[{" and "(" not in text:
+    if not text or (text[0] not in "[{" and "(" not in text):
         return None
     try:
         return _structure(_from_json(json.loads(text)))
@@ -60,7 +64,7 @@ def _from_json(data: Any) -> list[Call]:  # noqa: ANN401 - any JSON value
     calls = []
     for item in data if isinstance(data, list) else [data]:
         if not isinstance(item, dict):
-            raise ValueError(item)
+            raise _NotCallsError
         name, arguments = item.get("name"), item.get("arguments", item.get("parameters"))
         pairs = [(name, arguments)] if isinstance(name, str) and arguments else item.items()
         calls += [_call(str(key), value) for key, value in pairs]
@@ -72,7 +76,7 @@ def _from_syntax(text: str) -> list[Call]:
     calls = []
     for node in getattr(tree, "elts", ()):
         if not isinstance(node, ast.Call):
-            raise ValueError(ast.dump(node))
+            raise _NotCallsError
         arguments = {str(i): _literal(each) for i, each in enumerate(node.args)}
         arguments |= {str(each.arg): _literal(each.value) for each in node.keywords}
         calls.append(_call(ast.unparse(node.func), arguments))
@@ -102,7 +106,7 @@ def _call(name: str, arguments: Any) -> Call:  # noqa: ANN401 - any JSON value
 
 
 def canonical(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """One spelling for values that mean the same: ``5``, ``5.0`` and ``"5"``; letters and digits of text."""
+    """One spelling for values that mean the same: ``5``, ``5.0`` and ``"5"``; of text, letters."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, int | float):
@@ -130,7 +134,10 @@ def structure_signals(prompt: str, structure: Structure | None) -> tuple[float, 
     text = _NOT_WORD.sub("", prompt).lower()
     values = [value.removesuffix(".0") for _, _, value in structure.values]
     loose = sum(_NOT_WORD.sub("", value).lower() not in text for value in values)
-    unknown = sum(_NOT_WORD.sub("", n).replace("_", "").lower() not in text.replace("_", "") for n in structure.names)
+    unknown = sum(
+        _NOT_WORD.sub("", n).replace("_", "").lower() not in text.replace("_", "")
+        for n in structure.names
+    )
     return (
         1.0,
         float(min(len(structure.calls), 6)),

@@ -16,10 +16,29 @@ _OPTION = re.compile(r"^\s*\(?[A-J][).:]", re.MULTILINE)
 _CODE = re.compile(r"```|\bdef |\breturn\b|[{};]\s*$", re.MULTILINE)
 _FINISHED = (".", "!", "?", ")", "]", "}", "`", '"')
 
-PROMPT = ("length", "words_long", "numerals", "lines", "options", "code", "question", "quotes", "percent")
+PROMPT = (
+    "length",
+    "words_long",
+    "numerals",
+    "lines",
+    "options",
+    "code",
+    "question",
+    "quotes",
+    "percent",
+)
 """Names of the numbers that `prompt_signals` returns, in their order."""
 
-REPLY = ("empty", "length", "length_to_prompt", "lines", "numerals", "hedges", "finished", "result_size")
+REPLY = (
+    "empty",
+    "length",
+    "length_to_prompt",
+    "lines",
+    "numerals",
+    "hedges",
+    "finished",
+    "result_size",
+)
 """Names of the numbers that `reply_signals` returns, in their order."""
 
 
