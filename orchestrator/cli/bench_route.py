@@ -93,7 +93,8 @@ def _table(report: dict[str, Any]) -> str:
     certified, timing = report["certified"], report["decision_us"]
     lines += [
         "",
-        f"certified at alpha {certified['alpha']}, delta {certified['delta']}: {certified['state']}",
+        f"certified at alpha {certified['alpha']}, delta {certified['delta']}",
+        f"  in how many seeds: {certified['state']}",
         f"  coverage {certified['coverage']:.3f}, error {certified['error']:.3f}",
         f"one decision: p50 {timing['p50']:.0f} us, p99 {timing['p99']:.0f} us",
     ]

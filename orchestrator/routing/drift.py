@@ -8,7 +8,6 @@ Bets begun later keep the alarm quick after a long good time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, log1p
 
 _SUSPECTED = (1.6, 2.5)
 """Multiples of alpha that the bets are best against."""
@@ -25,9 +24,9 @@ class DriftAlarm:
     Attributes:
         alpha: The promised share of wrong replies, 0 < alpha < 1.
         alarm_at: The capital at which the alarm is raised; false with probability 1 / `alarm_at`.
-        labels: How many outcomes were seen.
-        raised: Whether the capital has ever reached `alarm_at`; stays so.
-        bets: The logarithm of the capital of each bet, in order of their beginning.
+        labels: How many outcomes were taken in.
+        raised: Whether the alarm was raised. It stays so: a new certificate begins a new alarm.
+        bets: What one unit in each bet has become, in order of their beginning.
     """
 
     alpha: float
@@ -39,23 +38,22 @@ class DriftAlarm:
     @property
     def capital(self) -> float:
         """The evidence against the promise: 1 is none."""
-        each = len(_SUSPECTED)
-        begun = [
-            _weight(i) * sum(exp(value) for value in bet) / each for i, bet in enumerate(self.bets)
-        ]
-        return sum(begun) + 1 - sum(_weight(i) for i in range(len(self.bets)))
+        begun = [_weight(i) * (sum(bet) / len(bet) - 1) for i, bet in enumerate(self.bets)]
+        return 1 + sum(begun)
 
     def observe(self, *, wrong: bool) -> bool:
         """Take in one outcome among the accepted replies; return whether the alarm is raised."""
+        if self.raised:
+            return True
         if self.labels % _EVERY == 0:
-            self.bets.append([0.0] * len(_SUSPECTED))
+            self.bets.append([1.0] * len(_SUSPECTED))
         self.labels += 1
         for i, multiple in enumerate(_SUSPECTED):
             stake = min((multiple - 1) / (1 - self.alpha), 0.5 / self.alpha)
-            change = log1p(stake * (wrong - self.alpha))
+            change = 1 + stake * (wrong - self.alpha)
             for bet in self.bets:
-                bet[i] += change
-        self.raised = self.raised or self.capital >= self.alarm_at
+                bet[i] *= change
+        self.raised = self.capital >= self.alarm_at
         return self.raised
 
 

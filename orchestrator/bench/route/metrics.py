@@ -8,6 +8,7 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.bench.route.setup import NoGapError
 from orchestrator.routing.estimate.fitting import Matrix
 
 Point = tuple[float, float]
@@ -29,12 +30,12 @@ def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matri
         strong: What the strong model scored.
 
     Raises:
-        ValueError: Both models score the same: there is no gap to recover.
+        NoGapError: Both models score the same: there is no gap to recover.
     """
     gap = float((strong - weak).sum())
     if gap == 0:
         message = "both models have the same quality: there is no gap to recover"
-        raise ValueError(message)
+        raise NoGapError(message)
     order = np.argsort(-gain, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(gain[order])), len(gain) - 1)
     calls = np.concatenate([[0.0], (ends + 1) / len(gain)])

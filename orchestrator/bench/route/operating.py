@@ -11,7 +11,7 @@ from orchestrator.bench.route.metrics import Point, hull
 from orchestrator.bench.route.policy import Outcome
 from orchestrator.routing.estimate.fitting import Matrix
 
-_MARGIN = 0.5
+_MARGIN = 0.25
 """Standard errors by which the target must be exceeded on the labelled questions, for the point
 that happens to look best there looks better than it is."""
 

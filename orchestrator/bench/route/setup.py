@@ -12,6 +12,10 @@ class TableError(ValueError):
     """The table cannot be used as asked; the message says what to change."""
 
 
+class NoGapError(TableError):
+    """The weak and the strong model score the same, so that there is nothing to recover."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What is asked of the benchmark.

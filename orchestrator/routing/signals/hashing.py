@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from math import sqrt
 from zlib import crc32
 
 _WORD = re.compile(r"[a-z]+|\d+|[^\w\s]")
-_MOST = 600
+_MOST = 400
 """Characters read from each end of a text."""
 
 WIDTH = 512
-"""Buckets that words and pairs of words are hashed into."""
+"""Buckets that words are hashed into."""
 
 
 def hashed(text: str) -> dict[int, float]:
-    """Words and pairs of neighbours as buckets with weights of length one in all."""
+    """Words as buckets with weights of length one in all."""
     cut = text if len(text) <= 2 * _MOST else f"{text[:_MOST]} {text[-_MOST:]}"
-    words = _WORD.findall(cut.lower())
-    seen = {*words, *(f"{a} {b}" for a, b in pairwise(words))}
     found: dict[int, float] = {}
-    for word in seen:
+    for word in dict.fromkeys(_WORD.findall(cut.lower())):
         code = crc32(word.encode())
         bucket = code % WIDTH
         # A sign per word keeps the expected weight of a collision at zero.
