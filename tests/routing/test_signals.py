@@ -14,8 +14,7 @@ from orchestrator.routing.signals.working import WORKING, last_number, working
 SAME_CALLS = [
     '[f(x=1, y="New York"), g(z=[1, 2])]',
     '[{"g": "{\\"z\\": [1, 2.0]}"}, {"f": {"y": "new york", "x": "1"}}]',
-    '```json\n[{"name": "g", "arguments": {"z": [1, 2]}}, '
-    '{"name": "f", "parameters": {"x": 1.0, "y": "New York"}}]\n```',
+    '```json\n[{"name": "g", "arguments": {"z": [1, 2]}}, {"f": {"x": 1.0, "y": "New York"}}]\n```',
     "g(z=(1, 2)), f(y='New-York', x=1)",
 ]
 
