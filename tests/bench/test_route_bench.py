@@ -214,5 +214,8 @@ def test_recorded_task_classes():
         pytest.skip("no recorded replies")
     models = ["llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct"]
     loaded = load(path, models)
-    assert bench(loaded, Setup(labels=200, seeds=8))["apgr"]["low"] >= 0.5
+    few = bench(loaded, Setup(labels=200, seeds=8))["apgr"]
+    # A draw that shows no order is the random mix, up to what chance does on the other questions.
+    assert few["low"] >= 0.49
+    assert few["mean"] >= 0.6
     assert bench(loaded, Setup(labels=1_500, seeds=4))["apgr"]["mean"] >= 0.65

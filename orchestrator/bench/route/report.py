@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from orchestrator.bench.route.baselines import BASELINES
 from orchestrator.bench.route.evidence import Evidence
@@ -75,7 +76,9 @@ def bench_file(
     path: Path, models: Sequence[str], setup: Setup, progress: Callable[[int], None]
 ) -> Report:
     """`bench` for a table in a file; see `table.load` for its form."""
-    return bench(load(path, models), setup, progress)
+    # The matrices are small: a second BLAS thread only waits for the first.
+    with threadpool_limits(limits=1):
+        return bench(load(path, models), setup, progress)
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0, 1e9)
-"""Pseudo-observations that hold a class mean at its parent; the last ignores classes."""
+KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
+"""Pseudo-observations that hold a class mean at its parent."""
+_SHOWN = 0.5
+"""Standard errors by which left-out labels must bear a prediction out."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
 _OUTLIER = 4.0
@@ -74,7 +76,18 @@ class ClassMeans:
             means = (total + kappa * everything / n) / (size + kappa)
             table[:-1, better], left_out[:, better] = means[:, better], loo[:, better]
         table[-1] = everything / n
+        hidden = ~shown(left_out, targets)
+        table[:, hidden], left_out[:, hidden] = table[-1, hidden], rest[:, hidden]
         return cls(table, left_out)
+
+
+def shown(predicted: Matrix, found: Matrix) -> NDArray[np.bool_]:
+    """Which left-out predictions go with what was found, by half a standard error.
+
+    What the labels do not show is not acted on: an order made of noise is worse than none.
+    """
+    together = (predicted - predicted.mean(axis=0)) * (found - found.mean(axis=0))
+    return together.mean(axis=0) > _SHOWN * together.std(axis=0) / np.sqrt(len(together))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,8 @@ def fit(raw: Sequence[Matrix], blocks: Sequence[Block], rest: Matrix) -> Ridge:
             loo = rest - (rest - scores @ shrunk) / (1 - leverage)[:, None]
             vote.add(vectors @ shrunk, loo, ((rest - loo) ** 2).mean(axis=0))
     weights, left_out = vote.result()
+    keep = shown(left_out, rest)
+    weights, left_out = weights * keep, left_out * keep
     return Ridge(tuple(blocks), weights, left_out)
 
 
