@@ -87,7 +87,8 @@ def shown(predicted: Matrix, found: Matrix) -> NDArray[np.bool_]:
     What the labels do not show is not acted on: an order made of noise is worse than none.
     """
     together = (predicted - predicted.mean(axis=0)) * (found - found.mean(axis=0))
-    return together.mean(axis=0) > _SHOWN * together.std(axis=0) / np.sqrt(len(together))
+    bar = _SHOWN * together.std(axis=0) / np.sqrt(len(together))
+    return np.asarray(together.mean(axis=0) > bar, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
