@@ -16,6 +16,8 @@ Point = tuple[float, float]
 
 _BINS = 10
 _HALVINGS = 30
+_TIE = 9
+"""Decimals up to which gains are told apart: below are errors of rounding, not an order."""
 
 
 def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matrix]:
@@ -36,6 +38,7 @@ def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matri
     if gap == 0:
         message = "both models have the same quality: there is no gap to recover"
         raise NoGapError(message)
+    gain = np.round(gain, _TIE)
     order = np.argsort(-gain, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(gain[order])), len(gain) - 1)
     calls = np.concatenate([[0.0], (ends + 1) / len(gain)])

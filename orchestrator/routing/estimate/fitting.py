@@ -17,8 +17,6 @@ Codes = NDArray[np.int64]
 
 KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Pseudo-observations that hold a class mean at its parent."""
-_SHOWN = 0.5
-"""Standard errors by which left-out labels must bear a prediction out."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
 _OUTLIER = 4.0
@@ -82,13 +80,12 @@ class ClassMeans:
 
 
 def shown(predicted: Matrix, found: Matrix) -> NDArray[np.bool_]:
-    """Which left-out predictions go with what was found, by half a standard error.
+    """Which left-out predictions go with what was found.
 
-    What the labels do not show is not acted on: an order made of noise is worse than none.
+    What the labels do not bear out is not acted on: an order made of noise is worse than none.
     """
     together = (predicted - predicted.mean(axis=0)) * (found - found.mean(axis=0))
-    bar = _SHOWN * together.std(axis=0) / np.sqrt(len(together))
-    return np.asarray(together.mean(axis=0) > bar, dtype=np.bool_)
+    return np.asarray(together.sum(axis=0) > 0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
