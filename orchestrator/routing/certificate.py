@@ -1,8 +1,9 @@
 """A threshold with a promise: among accepted replies at most alpha are wrong, said with 1 - delta.
 
-Thresholds are relaxed one after the other, from several starting points, as long as the exact
-binomial bound of the error among the accepted audits stays below alpha (multi-start fixed-sequence
-testing, after Angelopoulos et al., arXiv 2110.01052).
+Thresholds are relaxed one after the other, from one starting point, as long as the exact binomial
+bound of the error among the accepted audits stays below alpha (fixed-sequence testing, after
+Angelopoulos et al., arXiv 2110.01052). One start keeps all of delta; it depends on how many audits
+there are and on alpha, never on what came of them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import exp, lgamma, log, log1p
+from math import ceil, exp, lgamma, log, log1p
 from typing import Literal
 
 State = Literal["uncalibrated", "calibrated", "certified"]
 
 CALIBRATED_FROM = 30
 """Labels from which confidences are fitted to outcomes."""
-_STARTS = (0.2, 0.5)
-"""Shares of the labels at which relaxing begins: few accepted prove little, many risk too much."""
+_START = 0.2
+"""The share of the labels where relaxing begins: few accepted prove little, many risk too much."""
+_FORGIVEN = 1
+"""Errors that must be forgiven where relaxing begins, or one unlucky audit ends it there."""
 _HALVINGS = 50
 
 
@@ -119,14 +122,12 @@ def certify(
 
     def passes(i: int) -> bool:
         errors = wrong_from[len(ordered) - accepted[i]]
-        return at_most(errors, accepted[i], alpha) <= delta / len(_STARTS)
+        return at_most(errors, accepted[i], alpha) <= delta
 
-    found = -1
-    for start in _STARTS:
-        i = bisect_left(accepted, start * len(ordered))
-        while i < len(strict_first) and accepted[i] and passes(i):
-            found = max(found, i)
-            i += 1
+    found, i = -1, bisect_left(accepted, _fewest(len(ordered), alpha, delta))
+    while i < len(strict_first) and passes(i):
+        found = i
+        i += 1
     state: State = "calibrated" if len(ordered) >= CALIBRATED_FROM else "uncalibrated"
     if found < 0:
         return Certificate(
@@ -141,9 +142,17 @@ def certify(
         accepted=count,
         errors=errors,
         threshold=strict_first[found],
-        bound=upper_bound(errors, count, delta / len(_STARTS)),
+        bound=upper_bound(errors, count, delta),
         coverage=count / len(ordered),
         loss=loss,
         scope=scope,
         expires=expires,
     )
+
+
+def _fewest(labels: int, alpha: float, delta: float) -> int:
+    """How many audits the strictest threshold tested must accept; at least one."""
+    count = max(1, ceil(_START * labels))
+    while count <= labels and at_most(_FORGIVEN, count, alpha) > delta:
+        count += 1
+    return count

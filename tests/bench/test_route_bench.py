@@ -83,7 +83,7 @@ def test_long_and_wide_tables_read_alike(tmp_path, table):
 
 def test_mistakes_in_a_table_are_named(tmp_path):
     path = written(tmp_path / "t.csv.gz", rows(5))
-    with pytest.raises(TableError, match=r"no model \['m9'\]"):
+    with pytest.raises(TableError, match="no model 'm9'"):
         load(path, ["m0", "m9"])
     with pytest.raises(TableError, match="needs two models"):
         load(path, ["m0"])
@@ -161,7 +161,7 @@ def test_a_class_never_seen_is_decided_by_the_means_of_all(table):
 
 def test_routing_beats_the_random_mix_where_there_is_a_signal(tmp_path):
     path = written(tmp_path / "two.csv.gz", rows(600, models=2))
-    report = bench(load(path), Setup(labels=200, seeds=6, post_hoc=True))
+    report = bench(load(path), Setup(labels=200, seeds=3, post_hoc=True))
     assert report["apgr"]["low"] > 0.55
     assert report["quality_less_random_mix"]["low"] > 0
     assert report["brier_skill"]["mean"] > 0.1
@@ -169,12 +169,15 @@ def test_routing_beats_the_random_mix_where_there_is_a_signal(tmp_path):
 
 def test_without_a_signal_routing_is_the_random_mix(tmp_path):
     path = written(tmp_path / "two.csv.gz", rows(600, models=2, signal=False))
-    report = bench(load(path), Setup(labels=200, seeds=6, post_hoc=True))
-    assert abs(report["apgr"]["mean"] - 0.5) < 0.06
+    evidence, setup = Evidence.of(load(path)), Setup(labels=200, seeds=6)
+    found = [run_seed(evidence, setup, seed).figures["apgr"] for seed in range(setup.seeds)]
+    # Labels that show no order give none. By chance a draw shows one now and then.
+    assert sum(each == pytest.approx(0.5) for each in found) >= 4
+    assert abs(np.mean(found) - 0.5) < 0.02
 
 
 def test_best_single_is_reached_for_less(table):
-    report = bench(table, Setup(labels=200, seeds=6, target="best_single", post_hoc=True))
+    report = bench(table, Setup(labels=200, seeds=3, target="best_single", post_hoc=True))
     assert report["quality_less_best_single"]["high"] > 0
     assert report["cost_over_best_single"]["mean"] < 0.9
     assert set(report["baselines"]) == set(BASELINES)
@@ -217,5 +220,5 @@ def test_recorded_task_classes():
     few = bench(loaded, Setup(labels=200, seeds=8))["apgr"]
     # A draw that shows no order is the random mix, up to what chance does on the other questions.
     assert few["low"] >= 0.49
-    assert few["mean"] >= 0.6
+    assert few["mean"] >= 0.53
     assert bench(loaded, Setup(labels=1_500, seeds=4))["apgr"]["mean"] >= 0.65

@@ -66,19 +66,34 @@ def test_nothing_is_promised_when_every_threshold_errs():
     assert promised <= 40
 
 
-def test_coverage_comes_near_to_that_of_the_oracle():
-    # A signal of AUROC .85, 20 % failures, 1,000 audits: the oracle accepts 78.5 %.
+@pytest.mark.parametrize(("alpha", "oracle", "share"), [(0.10, 0.785, 0.85), (0.05, 0.540, 0.60)])
+def test_coverage_comes_near_to_that_of_the_oracle(alpha, oracle, share):
+    # A signal of AUROC .85, 20 % failures, 1,000 audits. At alpha .05 even the most powerful test
+    # of one threshold, named beforehand at 85 % of the oracle's coverage, passes it in 36 % of
+    # resamples only; there is no test that reaches 85 % on average.
     source = random.Random(5)
     distance = 1.4657
     thresholds = [-4 + 0.08 * i for i in range(101)]
     coverage = []
-    for _ in range(60):
+    for _ in range(120):
         audits = []
         for _ in range(1_000):
             wrong = source.random() < 0.2
             audits.append((source.gauss() - distance * wrong, wrong))
-        coverage.append(certify(audits, thresholds, alpha=0.10, delta=0.10).coverage)
-    assert sum(coverage) / len(coverage) >= 0.85 * 0.785
+        coverage.append(certify(audits, thresholds, alpha=alpha, delta=0.10).coverage)
+    assert sum(coverage) / len(coverage) >= share * oracle
+
+
+def test_relaxing_begins_where_one_error_is_forgiven():
+    # At alpha .05 and delta .10, 77 accepted audits are the fewest that may hold one error.
+    thresholds = [1 - i / 400 for i in range(401)]
+    audits = [(1 - i / 400, False) for i in range(100)]
+    for wrong, accepted in ((50, 100), (90, 100)):
+        one = [(c, i == wrong) for i, (c, _) in enumerate(audits)]
+        assert certify(one, thresholds, alpha=0.05, delta=0.10).accepted == accepted
+    two = [(c, i in {50, 60}) for i, (c, _) in enumerate(audits)]
+    assert certify(two, thresholds, alpha=0.05, delta=0.10).threshold is None
+    assert certify(audits[:76], thresholds, alpha=0.05, delta=0.10).threshold is None
 
 
 def test_states_say_what_may_be_claimed():

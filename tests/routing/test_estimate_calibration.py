@@ -8,7 +8,7 @@ from statistics import fmean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.routing.estimate.calibration import Calibration, fit
+from orchestrator.routing.estimate.calibration import Calibration, fit, in_levels
 
 
 @given(st.floats(0.01, 0.99))
@@ -50,3 +50,38 @@ def test_fifty_labels_are_better_than_none():
 def _sharper(p):
     odds = (p / (1 - p)) ** 2 if 0 < p < 1 else p
     return odds / (1 + odds)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([i / 20 for i in range(21)]), min_size=1, max_size=200))
+def test_levels_keep_the_order_and_the_mean(scores):
+    smooth = Calibration(1.2, 0.8, 0.1)
+    levels = in_levels(smooth, scores)
+    values = [levels(i / 100) for i in range(101)]
+    assert all(one <= two for one, two in pairwise(values))
+    assert len(set(values)) <= 4
+    assert isclose(fmean(map(levels, scores)), fmean(map(smooth, scores)), rel_tol=1e-9)
+
+
+def test_more_labels_tell_more_levels_apart():
+    for labels, count in ((3, 3), (40, 4), (500, 4), (1_500, 12)):
+        scores = [(i + 0.5) / labels for i in range(labels)]
+        assert len(in_levels(Calibration(), scores).levels) == count
+    assert in_levels(Calibration(), []) == Calibration()
+
+
+def test_levels_repeat_less_noise():
+    """Scores whose order is mostly noise: reporting every shade of them claims too much."""
+    source = random.Random(5)
+    smooth = shaded = 0.0
+    for _ in range(60):
+        truth = {shade / 20: 0.5 + source.uniform(-0.25, 0.25) for shade in range(21)}
+        noisy = {shade: truth[shade] + source.gauss(0, 0.1) for shade in truth}
+        scores = [noisy[source.randrange(21) / 20] for _ in range(100)]
+        coarse = in_levels(Calibration(), scores)
+        by_level: dict[float, list[float]] = {}
+        for shade, score in noisy.items():
+            by_level.setdefault(coarse(score), []).append(truth[shade])
+            shaded += abs(min(max(score, 0.0), 1.0) - truth[shade]) / 21
+        smooth += sum(len(t) * abs(level - fmean(t)) for level, t in by_level.items()) / 21
+    assert smooth < 0.7 * shaded

@@ -25,7 +25,7 @@ from orchestrator.bench.route.policy import follow, prices
 from orchestrator.bench.route.setup import Setup
 from orchestrator.bench.route.timing import decision_us
 from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, certify
-from orchestrator.routing.estimate.calibration import Calibration
+from orchestrator.routing.estimate.calibration import Calibration, in_levels
 from orchestrator.routing.estimate.calibration import fit as calibrate
 from orchestrator.routing.estimate.fitting import Codes, Matrix
 
@@ -102,7 +102,7 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
             "quality": float(score.mean()),
             "cost_usd": float(cost.mean()),
             "quality_less_best_single": float(score.mean()) - beside["best_single"][1],
-            "cost_over_best_single": float(cost.mean()) / beside["best_single"][0],
+            "cost_over_best_single": _ratio(float(cost.mean()), beside["best_single"][0]),
             "quality_less_random_mix": float(score.mean()) - beside["random_mix"][1],
         },
         calls=dict(zip(chosen.table.models, map(float, calls), strict=True)),
@@ -113,6 +113,11 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
         error=error,
         decision_us=timing,
     )
+
+
+def _ratio(cost: float, reference: float) -> float:
+    """One cost over another; 1 where nothing costs anything."""
+    return cost / reference if reference > 0 else 1.0
 
 
 def _models(
@@ -157,7 +162,8 @@ def _recovered(
 def _calibration(confidence: Matrix, score: Matrix) -> Calibration:
     if len(confidence) < CALIBRATED_FROM:
         return Calibration()
-    return calibrate([float(each) for each in confidence], [float(each) for each in score])
+    scores = [float(each) for each in confidence]
+    return in_levels(calibrate(scores, [float(each) for each in score]), scores)
 
 
 def _watched(evidence: Evidence, labelled: Codes, asked: Sequence[int]) -> int:

@@ -34,12 +34,7 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
     Raises:
         TableError: There are not more questions than labels.
     """
-    if not 2 <= setup.labels < len(table):  # noqa: PLR2004 - a mean and a spread
-        message = (
-            f"--labels {setup.labels}: the table has {len(table)} questions; "
-            "ask for 2 or more, and for fewer than it has"
-        )
-        raise TableError(message)
+    check(table, setup)
     evidence = Evidence.of(table)
     results = []
     for seed in range(setup.seeds):
@@ -48,6 +43,7 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
     return {
         "models": list(table.models),
         "questions": len(table),
+        "questions_left_out": table.left_out,
         "classes": len(table.groups),
         "cost_sources": list(table.cost_sources),
         "setup": {
@@ -73,12 +69,41 @@ def bench(table: Table, setup: Setup, progress: Callable[[int], None] = lambda _
 
 
 def bench_file(
-    path: Path, models: Sequence[str], setup: Setup, progress: Callable[[int], None]
+    path: Path,
+    models: Sequence[str],
+    setup: Setup,
+    progress: Callable[[int], None],
+    mistakes: Sequence[str] = (),
 ) -> Report:
-    """`bench` for a table in a file; see `table.load` for its form."""
+    """`bench` for a table in a file; see `table.load` for its form.
+
+    Raises:
+        TableError: All mistakes found before, and those of the table.
+    """
+    try:
+        table = load(path, models)
+        check(table, setup)
+    except TableError as error:
+        raise TableError(*mistakes, *error.mistakes) from error
+    if mistakes:
+        raise TableError(*mistakes)
     # The matrices are small: a second BLAS thread only waits for the first.
     with threadpool_limits(limits=1):
-        return bench(load(path, models), setup, progress)
+        return bench(table, setup, progress)
+
+
+def check(table: Table, setup: Setup) -> None:
+    """Refuse what cannot be measured.
+
+    Raises:
+        TableError: There are not more questions than labels.
+    """
+    if not 2 <= setup.labels < len(table):  # noqa: PLR2004 - a mean and a spread
+        message = (
+            f"--labels {setup.labels}: the table has {len(table)} questions; "
+            "ask for 2 or more, and for fewer than it has"
+        )
+        raise TableError(message)
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

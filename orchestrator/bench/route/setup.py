@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from orchestrator.core.errors import OrchestratorError
 
 Target = Literal["balanced", "best_single"]
 
 
-class TableError(ValueError):
-    """The table cannot be used as asked; the message says what to change."""
+class TableError(OrchestratorError):
+    """The table cannot be used as asked. Lists every mistake, and what to change."""
+
+    def __init__(self, *mistakes: str) -> None:
+        """Gather one mistake or more."""
+        self.mistakes: Sequence[str] = mistakes
+        super().__init__("\n".join(mistakes))
 
 
 class NoGapError(TableError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import inf, isnan
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,10 @@ from orchestrator.routing.estimate.fitting import Codes, Matrix
 _LONG = {"query_id", "model", "score"}
 _COST = "|total_cost"
 _TEXT = "|model_response"
+_UTF8 = "utf-8-sig"
+"""UTF-8, also with the mark that spreadsheets put first."""
+_SHOWN = 10
+"""Mistakes shown at once; a whole column can be wrong."""
 _CSV_FIELD = 2**31 - 1
 """The longest field read, in bytes; the default of the csv module is too short for replies."""
 
@@ -34,6 +40,7 @@ class Table:
         classes: The class of each question, as a number.
         groups: What those numbers stand for.
         cost_sources: Where the costs come from; an estimate is never shown as measured.
+        left_out: How many questions were left out, for not all of the models answered them.
     """
 
     models: tuple[str, ...]
@@ -44,6 +51,7 @@ class Table:
     classes: Codes
     groups: tuple[str, ...]
     cost_sources: tuple[str, ...]
+    left_out: int = 0
 
     def __len__(self) -> int:
         """How many questions there are."""
@@ -73,77 +81,98 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         The questions that every one of the models answered.
 
     Raises:
-        TableError: A model or a column is missing, or no question was answered by all models.
+        TableError: The file is no such table, a model or a column is missing, a number is none, or
+            no question was answered by all models.
     """
     csv.field_size_limit(_CSV_FIELD)
-    with ExitStack() as stack:
-        if path.suffix == ".gz":
-            lines = stack.enter_context(gzip.open(path, "rt", encoding="utf-8", newline=""))
-        else:
-            lines = stack.enter_context(path.open(encoding="utf-8", newline=""))
-        reader = csv.DictReader(lines)
-        columns = set(reader.fieldnames or ())
-        if columns >= _LONG:
-            rows = list(_long(reader))
-        elif any(name.endswith(_COST) for name in columns):
-            rows = list(_wide(reader, sorted(columns)))
-        else:
-            message = (
-                f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{_COST}"
-            )
-            raise TableError(message)
+    wrong: list[str] = []
+    try:
+        with ExitStack() as stack:
+            if path.suffix == ".gz":
+                lines = stack.enter_context(gzip.open(path, "rt", encoding=_UTF8, newline=""))
+            else:
+                lines = stack.enter_context(path.open(encoding=_UTF8, newline=""))
+            rows = list(_rows(path, csv.DictReader(lines), wrong))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        message = f"{path}: not a readable CSV file in UTF-8: {error}"
+        raise TableError(message) from error
+    if wrong:
+        rest = [f"{path}: and {len(wrong) - _SHOWN} more of these"] * (len(wrong) > _SHOWN)
+        raise TableError(*wrong[:_SHOWN], *rest)
     return _pivot(path, rows, models)
 
 
-def _long(reader: csv.DictReader[str]) -> Iterator[_Row]:
+def _rows(path: Path, reader: csv.DictReader[str], wrong: list[str]) -> Iterator[_Row]:
+    """All rows with a score; what cannot be read is added to `wrong`."""
+    columns = list(reader.fieldnames or ())
+    wide = [name.removesuffix(_COST) for name in columns if name.endswith(_COST)]
+    if not wide and not set(columns) >= _LONG:
+        message = f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{_COST}"
+        raise TableError(message)
     for row in reader:
-        if row["score"] == "":
-            continue
-        yield _Row(
-            query=row["query_id"],
-            group=row.get("group", ""),
-            model=row["model"],
-            prompt=row.get("prompt", ""),
-            score=float(row["score"]),
-            cost=float(row.get("cost_usd") or "nan"),
-            source=row.get("cost_source", ""),
-            reply=row.get("response", ""),
-        )
-
-
-def _wide(reader: csv.DictReader[str], columns: Sequence[str]) -> Iterator[_Row]:
-    models = [name.removesuffix(_COST) for name in columns if name.endswith(_COST)]
-    for row in reader:
-        for model in models:
-            if row.get(model, "") == "":
+        for score, cost, text in (
+            [(name, name + _COST, name + _TEXT) for name in wide]
+            if wide
+            else [("score", "cost_usd", "response")]
+        ):
+            if not row.get(score):
                 continue
+            place = f"{path}:{reader.line_num}"
+            right = _number(row[score], f"{place}: {score}", 1.0, wrong)
+            paid = _number(row.get(cost) or "nan", f"{place}: {cost}", inf, wrong)
             yield _Row(
-                query=row["sample_id"],
-                group=row.get("eval_name", ""),
-                model=model,
-                prompt=row.get("prompt", ""),
-                score=float(row[model]),
-                cost=float(row[model + _COST] or "nan"),
-                source="table",
-                reply=row.get(model + _TEXT, ""),
+                query=row.get("sample_id") or str(reader.line_num) if wide else row["query_id"],
+                group=row.get("eval_name" if wide else "group") or "",
+                model=score if wide else row["model"],
+                prompt=row.get("prompt") or "",
+                score=right,
+                cost=paid,
+                source="table" if wide else row.get("cost_source") or "",
+                reply=row.get(text) or "",
             )
+
+
+def _number(text: str, place: str, most: float, wrong: list[str]) -> float:
+    """A number from 0 to `most`; nan, which only a cost may be, is unknown."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not ((0 <= found <= most and found < inf) or (isnan(found) and most == inf)):
+        upper = f"from 0 to {most:g}" if most < inf else "of 0 or more"
+        wrong.append(f"{place}: write a number {upper}, not {text[:40]!r}")
+    return found
 
 
 def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
     known = dict.fromkeys(row.model for row in rows)
     names = tuple(models) or tuple(known)
-    if missing := [name for name in names if name not in known]:
-        message = f"{path}: no model {missing}; the table has {list(known)}"
-        raise TableError(message)
+    wrong = [
+        f"{path}: no model {name!r}; the table has {', '.join(known)}"
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    wrong += [
+        f"{path}: {name!r} is named twice; name each model once"
+        for name, times in Counter(names).items()
+        if times > 1
+    ]
     if len(names) < 2:  # noqa: PLR2004 - there is nothing to choose between
-        message = f"{path}: routing needs two models, the table has {list(known)}"
-        raise TableError(message)
+        wrong.append(
+            f"{path}: routing needs two models, not {len(names)}; "
+            f"the table has {', '.join(known) or 'none'}"
+        )
+    if wrong:
+        raise TableError(*wrong)
     by_query: dict[str, dict[str, _Row]] = {}
     for row in rows:
         by_query.setdefault(row.query, {})[row.model] = row
     kept = [found for found in by_query.values() if all(name in found for name in names)]
     if not kept:
-        message = f"{path}: no question was answered by all of {list(names)}"
+        message = (
+            f"{path}: no question was answered by all of {', '.join(names)}; "
+            "name models that answered the same questions"
+        )
         raise TableError(message)
     cost = np.array([[found[name].cost for name in names] for found in kept])
     unknown = np.isnan(cost)
@@ -151,7 +180,7 @@ def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
         names_of = [name for name, bad in zip(names, unknown.all(axis=0), strict=True) if bad]
         message = f"{path}: cost_usd is empty for {names_of}; give a cost or leave them out"
         raise TableError(message)
-    sources = {r.source for found in kept for r in found.values()}
+    sources = {found[name].source for found in kept for name in names}
     if unknown.any():
         cost = np.where(unknown, np.nanmean(cost, axis=0), cost)
         sources.add("estimated_mean_of_model")
@@ -165,7 +194,8 @@ def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
         replies=tuple(tuple(found[name].reply for name in names) for found in kept),
         classes=np.array([code[found[names[0]].group] for found in kept], dtype=np.int64),
         groups=groups,
-        cost_sources=tuple(sorted(sources)),
+        cost_sources=tuple(sorted(sources - {""})),
+        left_out=len(by_query) - len(kept),
     )
 
 

@@ -3,12 +3,18 @@
 Beta calibration (Kull, Silva Filho and Flach 2017): ``logit p' = a ln p - b ln(1 - p) + c``; Platt
 scaling is the case a = b. The parameters are drawn towards "leave it as it is" (1, 1, 0), which is
 what keeps a fit on few labels from being worse than none.
+
+The map is smooth, but what a few hundred labels teach about an order of cases is not: differences
+finer than they bear out are noise, and a probability that repeats them is off. `in_levels` reports
+the mean of as many neighbours as are known together. It gives up some sharpness for that, so orders
+and choices are made with the estimate itself.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log, log1p
 
 _EDGE = 1e-3
@@ -16,21 +22,38 @@ _HOLD = (20.0, 20.0, 1.0)
 """How strongly each parameter is held at its default, as inverse prior variances."""
 _DEFAULT = (1.0, 1.0, 0.0)
 _STEPS, _SMALLEST = 50, 1e-8
+_LEVELS = 4
+"""Levels of confidence that any labels are split into."""
+_EACH = 125
+"""Labels per level from which there are more; they place its mean within .045, one deviation."""
 
 Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A monotone map from score to probability; the default changes nothing."""
+    """A monotone map from score to probability; the default changes nothing.
+
+    Attributes:
+        a: The weight of ``ln p``.
+        b: The weight of ``-ln(1 - p)``.
+        c: The constant.
+        levels: Ascending: from which probability on a level reaches, and what it reports. The first
+            reaches down to 0. Empty: the smooth map itself.
+    """
 
     a: float = 1.0
     b: float = 1.0
     c: float = 0.0
+    levels: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, score: float) -> float:
         """The probability that belongs to a score; both between 0 and 1."""
-        return _logistic(_dot((self.a, self.b, self.c), _inputs(score)))
+        smooth = _logistic(_dot((self.a, self.b, self.c), _inputs(score)))
+        if not self.levels:
+            return smooth
+        level = bisect_right(self.levels, smooth, key=lambda each: each[0]) - 1
+        return self.levels[max(0, level)][1]
 
 
 def fit(scores: Sequence[float], outcomes: Sequence[float]) -> Calibration:
@@ -62,6 +85,33 @@ def fit(scores: Sequence[float], outcomes: Sequence[float]) -> Calibration:
         else:
             break
     return Calibration(*now)
+
+
+def in_levels(smooth: Calibration, scores: Sequence[float]) -> Calibration:
+    """Report the mean of a level instead of every shade.
+
+    Args:
+        smooth: The fitted map.
+        scores: What it was fitted on; without any, nothing is changed.
+
+    Returns:
+        The map in levels of about the same number of scores; equal scores share a level.
+    """
+    values = sorted(map(smooth, scores))
+    if not values:
+        return smooth
+    count = max(_LEVELS, len(values) // _EACH)
+    # A level begins where a value first occurs, so that none is split.
+    firsts = {bisect_left(values, values[i * len(values) // count]) for i in range(count)}
+    starts = sorted(firsts)
+    ends = [*starts[1:], len(values)]
+    return replace(
+        smooth,
+        levels=tuple(
+            (values[start], sum(values[start:end]) / (end - start))
+            for start, end in zip(starts, ends, strict=True)
+        ),
+    )
 
 
 def _newton(rows: Sequence[tuple[Vector, float]], now: Vector) -> Vector:

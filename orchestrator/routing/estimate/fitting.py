@@ -19,6 +19,9 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Pseudo-observations that hold a class mean at its parent."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
+_CERTAIN = 1.645
+"""Standard errors by which a correlation must exceed zero to be acted on: chance does in 1 of 20."""
+_TINY = 1e-12
 _OUTLIER = 4.0
 """Standard deviations at which dense features are cut: one odd reply decides nothing alone."""
 
@@ -80,12 +83,15 @@ class ClassMeans:
 
 
 def shown(predicted: Matrix, found: Matrix) -> NDArray[np.bool_]:
-    """Which left-out predictions go with what was found.
+    """Which left-out predictions go with what was found, by more than chance would have it.
 
     What the labels do not bear out is not acted on: an order made of noise is worse than none.
     """
-    together = (predicted - predicted.mean(axis=0)) * (found - found.mean(axis=0))
-    return np.asarray(together.sum(axis=0) > 0, dtype=np.bool_)
+    apart, outcome = predicted - predicted.mean(axis=0), found - found.mean(axis=0)
+    spread = np.sqrt((apart**2).sum(axis=0) * (outcome**2).sum(axis=0))
+    together = (apart * outcome).sum(axis=0) / np.maximum(spread, _TINY)
+    error = np.sqrt((1 - np.minimum(together**2, 1)) / max(1, len(found) - 2))
+    return np.asarray((spread > _TINY) & (together > _CERTAIN * error), dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
