@@ -20,7 +20,7 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
 _CERTAIN = 1.645
-"""Standard errors by which a correlation must exceed zero to be acted on: chance does in 1 of 20."""
+"""Standard errors by which a correlation must exceed zero: by chance one in twenty does."""
 _TINY = 1e-12
 _OUTLIER = 4.0
 """Standard deviations at which dense features are cut: one odd reply decides nothing alone."""
