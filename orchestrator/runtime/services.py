@@ -62,6 +62,7 @@ async def open_services(
         stack.callback(engine.stop)
         await asyncio.wrap_future(engine.submit(client.open()))
         stack.push_async_callback(_close_client, engine, client)
+        stack.push_async_callback(engine.idle)
         path = sqlite_path(store)
         saver = await stack.enter_async_context(open_checkpoints(path and path.parent))
         yield Services(

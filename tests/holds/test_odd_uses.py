@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from orchestrator import LedgerUnavailable, OrchestratorError, ResumeError, current_task, step
 from orchestrator.core.errors import NoRunningTask
+from orchestrator.testing import ScriptedModel
 from orchestrator.testing.upstream.faults import Fault
 
 
@@ -443,3 +444,17 @@ async def test_an_async_tool_that_sleeps_is_cancelled_at_the_deadline(ground):
         assert (result.status, result.halt.reason) == ("halted", "timeout")
         assert cancelled == [60]
         assert len(ground.upstream.log) == 1
+
+
+async def test_a_client_that_breaks_its_contract_leaves_nothing_open(ground):
+    async def node(state: State) -> State:
+        return {"done": [(await step("s").ask("<1>")).text]}
+
+    async with ground.orchestrator(client=ScriptedModel([KeyError("a bug"), "fine"])) as it:
+        result = await it.run(one_node(node), GIVEN, agent="a", task_id="t")
+        assert result.status == "failed"
+        assert "a bug" in result.error
+        assert [one.certainty for one in result.attempts] == ["estimated"]
+        assert result.cost.estimated == ground.bound(), "it may have spent that"
+        nothing_is_held(ground)
+        assert (await it.resume("t")).status == "completed"

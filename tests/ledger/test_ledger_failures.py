@@ -109,6 +109,22 @@ async def test_a_failure_is_told_to_everybody_of_the_batch_and_to_those_who_wait
     assert (await frail.ledger.task("task-1")).status == "running"
 
 
+async def test_a_failure_that_does_not_concern_them_is_told_to_those_who_wait(
+    frail, faults, demand
+):
+    await frail.open_task()
+    await frail.hold(60, demand(100))
+    waiter = await frail.waits(frail.hold(50, demand(100)))
+    faults.armed = "before commit"
+
+    with pytest.raises(LedgerUnavailable):
+        await frail.open_task("task-2")
+
+    with pytest.raises(LedgerUnavailable):
+        await waiter
+    faults.armed = None
+
+
 async def test_a_refusal_does_not_disturb_the_batch_it_is_in(bank, demand):
     await bank.open_task()
     attempt = await bank.hold(10, demand(100))

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import threading
+from datetime import timedelta
 
 import pytest
 
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.money import Money
+from orchestrator.ledger import writer
+from orchestrator.ledger.operation import Operation
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
 from orchestrator.ledger.sqlite import SqliteStore
 
@@ -135,6 +138,35 @@ async def test_when_a_waiter_leaves_those_behind_are_judged_again(bank, demand):
     with pytest.raises(asyncio.CancelledError):
         await large
     assert await bank.sums() == (0, 100, 0)
+
+
+async def test_when_a_signal_takes_a_waiter_away_those_behind_are_judged_again(bank, demand):
+    await bank.open_task("task-1")
+    await bank.open_task("task-2")
+    await bank.hold(60, demand(100), task="task-2")
+    large = await bank.waits(bank.hold(70, demand(100)))
+    small = await bank.waits(bank.hold(40, demand(100), task="task-2"))
+
+    await bank.ledger.signal("task-1", "paused")
+
+    with pytest.raises(TaskSignalled):
+        await large
+    await small
+    assert await bank.sums() == (0, 100, 0)
+
+
+async def test_rows_that_are_forgotten_between_transactions_are_loaded_again(
+    bank, demand, monkeypatch
+):
+    monkeypatch.setattr(writer, "MAX_REMEMBERED", 0)
+    await bank.open_task()
+    hold = await bank.hold(60, demand(100))
+    waiter = await bank.waits(bank.hold(50, demand(100)))
+
+    await bank.settle(hold, 20)
+
+    await bank.settle(await waiter, 10)
+    assert await bank.sums() == (30, 0, 0)
 
 
 async def test_a_waiter_that_moves_to_another_account_keeps_its_place_in_the_order_of_arrival(
@@ -370,3 +402,71 @@ async def test_a_waiter_is_not_kept_by_an_owner_that_died(open_bank, ledger_path
         await asyncio.wait_for(waiter, timeout=20)
     assert await bank.sums() == (0, 20, 60)
     await bank.settle(mine, 20)
+
+
+async def test_a_busy_ledger_sees_an_owner_that_died_too(open_bank, ledger_path, demand, clock):
+    """It never has nothing to do, which must not be what it waits for."""
+    dead = await open_bank(SqliteStore(ledger_path))
+    await dead.open_task()
+    await dead.hold(60, demand(100))
+    await dead.aclose()
+    bank = await open_bank(SqliteStore(ledger_path))
+    bank.numbers = iter(range(1000, 2000))
+    await bank.open_task("task-2")
+    waiter = await bank.waits(bank.hold(50, demand(100), task="task-2"))
+    writer = bank.ledger._writer
+    busy = True
+
+    def next_one(unit):
+        if busy:
+            writer.submit(Operation(None, next_one))
+
+    writer.submit(Operation(None, next_one))
+    clock.advance(seconds=130)
+
+    try:
+        with pytest.raises(BudgetShort):
+            await asyncio.wait_for(waiter, timeout=20)
+    finally:
+        busy = False
+    assert await bank.sums() == (0, 0, 60)
+
+
+async def test_a_hold_lives_from_its_grant_however_long_it_was_waited_for(
+    open_bank, ledger_path, demand, clock
+):
+    here = await open_bank(SqliteStore(ledger_path))
+    there = await open_bank(SqliteStore(ledger_path))
+    await here.open_task()
+    first = await here.hold(60, demand(100))
+    waiter = await here.waits(here.hold(50, demand(100)))
+    clock.advance(hours=1)
+    await here.settle(first, 0)
+    attempt = await waiter
+    granted = clock.now()
+
+    clock.advance(seconds=129)
+    assert await there.ledger.expire_overdue() == 0
+    (*_, record) = (await here.ledger.history("task-1")).attempts
+    assert record.intent.expires_at == granted + timedelta(seconds=130)
+    assert record.intent.at == granted - timedelta(hours=1), "its windows are those of its intent"
+    await here.settle(attempt, 5)
+
+    assert await here.sums() == (5, 0, 0)
+
+
+async def test_an_owner_that_died_after_a_long_wait_is_found_out_all_the_same(
+    open_bank, ledger_path, demand, clock
+):
+    dead = await open_bank(SqliteStore(ledger_path))
+    there = await open_bank(SqliteStore(ledger_path))
+    await dead.open_task()
+    first = await dead.hold(60, demand(100))
+    waiter = await dead.waits(dead.hold(50, demand(100)))
+    clock.advance(hours=1)
+    await dead.settle(first, 0)
+    await waiter
+
+    clock.advance(seconds=130)
+
+    assert await there.ledger.expire_overdue() == 1

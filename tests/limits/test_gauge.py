@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,14 @@ from orchestrator.core.clock import SystemClock
 from orchestrator.core.halt import Count, Halt
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.records import AttemptEnd, AttemptIntent, AttemptRecord, TaskHistory
+from orchestrator.ledger.records import (
+    HALTED_UNSENT,
+    WITHDRAWN,
+    AttemptEnd,
+    AttemptIntent,
+    AttemptRecord,
+    TaskHistory,
+)
 from orchestrator.limits.deadline import Deadline
 from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings, extended
@@ -37,7 +45,13 @@ def gauge(
 
 
 def attempt(
-    key: str, *, task_id: str = "t1", tokens: int | None = None, open_: bool = False
+    key: str,
+    *,
+    task_id: str = "t1",
+    tokens: int | None = None,
+    open_: bool = False,
+    bound: int = 0,
+    **ended: Any,
 ) -> AttemptRecord:
     intent = AttemptIntent(
         attempt_id=f"att-{task_id}-{key}",
@@ -52,17 +66,11 @@ def attempt(
         reserve=Money(1),
         expires_at=NOW + timedelta(minutes=2),
         at=NOW,
+        token_bound=bound,
     )
     usage = None if tokens is None else Usage(tokens - 1, 1)
-    end = AttemptEnd(
-        attempt_id=intent.attempt_id,
-        end="settled",
-        cost=Money(1),
-        certainty="known",
-        seconds=1,
-        at=NOW,
-        usage=usage,
-    )
+    fields: dict[str, Any] = {"end": "settled", "cost": Money(1), "certainty": "known", **ended}
+    end = AttemptEnd(attempt_id=intent.attempt_id, seconds=1, at=NOW, usage=usage, **fields)
     return AttemptRecord(intent, None if open_ else end)
 
 
@@ -273,6 +281,37 @@ def test_a_resume_goes_on_where_the_task_stopped():
     assert halt.reason == "repeats"
     assert resumed.before_step("a") is None
     assert resumed.remaining().steps == 8
+
+
+@pytest.mark.parametrize(
+    ("before", "tokens"),
+    [
+        (attempt("k", tokens=60, bound=500), 60),
+        (attempt("k", bound=500), 500),
+        (attempt("k", bound=500, error="no answer within 120 s", certainty="estimated"), 500),
+        (attempt("k", bound=500, end="expired", certainty="unknown"), 500),
+        (attempt("k", bound=500, open_=True), 500),
+        (attempt("k", bound=500, end="released", cost=Money.ZERO, error="HTTP 429"), 0),
+        (attempt("k", bound=500, cost=Money.ZERO, certainty="estimated", error="HTTP 500"), 0),
+    ],
+    ids=["said", "not said", "timed out", "died", "open", "refused", "server error"],
+)
+def test_tokens_that_nobody_said_count_as_the_most_there_can_have_been(
+    before: AttemptRecord, tokens: int
+):
+    resumed = gauge(histories={"t1": history(before)}, tokens=1000, model_calls=10)
+
+    assert resumed.remaining().tokens == 1000 - tokens
+    assert resumed.remaining().model_calls == 9
+
+
+@pytest.mark.parametrize("error", [HALTED_UNSENT, WITHDRAWN])
+def test_a_resume_counts_no_attempt_that_was_never_sent(error: str):
+    unsent = attempt("k", bound=500, end="released", cost=Money.ZERO, error=error)
+    resumed = gauge(histories={"t1": history(unsent)}, tokens=1000, model_calls=1, repeats=1)
+
+    assert resumed.remaining().tokens == 1000
+    assert resumed.before_attempt("plan", "h", "another") is None
 
 
 def test_a_resume_remembers_what_ran_inside_the_task():
