@@ -48,7 +48,7 @@ def baselines(table: Table, labelled: Codes, rows: Codes, at_cost: float) -> dic
     """
     quality, cost = table.score[labelled].mean(axis=0), table.cost[labelled].mean(axis=0)
     best, cheapest = best_single(table, labelled), int(cost.argmin())
-    strongest = len(cost) - 1 if len(cost) == 2 else int(cost.argmax())  # noqa: PLR2004
+    strongest = len(cost) - 1 if len(cost) == 2 else int(cost.argmax())  # noqa: PLR2004 - a pair has an order
     within = np.flatnonzero(quality >= quality[best] - _WITHIN)
     low, high = single(table, rows, cheapest), single(table, rows, best)
     return {

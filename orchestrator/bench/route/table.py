@@ -16,7 +16,7 @@ import numpy as np
 from orchestrator.bench.route.setup import TableError
 from orchestrator.routing.estimate.fitting import Codes, Matrix
 
-_LONG = {"query_id", "model", "score"}
+_LONG = frozenset({"query_id", "model", "score"})
 _COST = "|total_cost"
 _TEXT = "|model_response"
 _UTF8 = "utf-8-sig"

@@ -47,7 +47,7 @@ def prompt_signals(prompt: str) -> tuple[float, ...]:
     words = _WORD.findall(prompt)
     return (
         log1p(len(prompt)),
-        sum(len(word) > 8 for word in words) / max(1, len(words)),  # noqa: PLR2004
+        sum(len(word) > 8 for word in words) / max(1, len(words)),  # noqa: PLR2004 - a long word
         log1p(len(_NUMERAL.findall(prompt))),
         log1p(prompt.count("\n")),
         float(min(len(_OPTION.findall(prompt)), 6)),
