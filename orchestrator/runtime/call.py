@@ -10,11 +10,12 @@ from math import inf
 
 from orchestrator.core.errors import ModelRejected
 from orchestrator.core.events import StepDecided
-from orchestrator.core.halt import Halt, Probability
+from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptKind, Decision
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.models.retry import retrying
+from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
 from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTimedOut, perform
@@ -127,9 +128,9 @@ def _stop_if_halted(asking: Asking) -> None:
 async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> JournaledReply:
     """Get a reply of one action, trying again where a retry can help."""
     run, request = asking.run, asking.request
-    name = action.settings.name
-    if not run.services.latch.admits(name):
-        message = f"{name} is not asked for now: {run.services.latch.reason(name)}"
+    name, endpoint = action.settings.name, action.settings.endpoint
+    if not run.services.latch.admits(endpoint):
+        message = f"{name} is not asked for now: {run.services.latch.reason(endpoint)}"
         raise ModelCallError(kind="not_connected", message=message)
     kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
     error: ModelCallError | None = None
@@ -159,7 +160,7 @@ async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> Journ
     remaining_s = run.deadline.remaining_s
     return await retrying(
         clock=RunClock(run),
-        budget=run.services.retry_budget(name),
+        budget=run.services.retry_budget(endpoint),
         deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
         may_retry=may_retry,
     )(once)
@@ -220,15 +221,11 @@ def _below_threshold(
         chosen = judged[best([one.verdict for one in judged])]
         if settings.below_threshold == "best":
             return _decide(asking, chosen)
-        reached = chosen.verdict.confidence
-        halt = Halt(
-            reason="confidence",
-            scope="task",
-            limit=None if settings.confidence is None else Probability(settings.confidence),
-            spent=None if reached is None else Probability(reached),
+        halt = confidence_halt(
+            chosen.verdict,
             step=step,
-            detail=f"No candidate of step {step!r} met its threshold, or the money for a stronger "
-            "one is short; resume with add_budget, or lower the threshold.",
+            model=chosen.paid.model,
+            threshold=settings.confidence,
         )
         raise run.refuse(halt, asking.place)
     if failures and all(one.is_about_request for one in failures):

@@ -13,6 +13,26 @@ from orchestrator.models.protocol import Message, ModelRequest
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runtime.results import Reply
 
+PARAMETERS: frozenset[str] = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "response_format",
+        "seed",
+        "stop",
+        "temperature",
+        "tool_choice",
+        "top_logprobs",
+        "top_p",
+        "user",
+    }
+)
+"""What an ask may set. Anything else might cost more than what is reserved for an attempt (``n``,
+``max_tokens``, a provider's own search), or is the policy's to say."""
+
 Prompt = str | Sequence[Any]
 Check = Callable[[Reply], "bool | float | Awaitable[bool | float]"]
 
@@ -69,8 +89,17 @@ def ask_request(
 
     Raises:
         TypeError: If the prompt, a message, the schema or a tool has no form that can be sent.
-        ValueError: If a JSON Schema is not valid itself, or a text is no Unicode.
+        ValueError: If a parameter is not one an ask may set, a JSON Schema is not valid itself, or
+            a text is no Unicode.
     """
+    unknown = sorted((parameters or {}).keys() - PARAMETERS)
+    if unknown:
+        message = (
+            f"step {step!r} cannot set {', '.join(unknown)}: an ask may set "
+            f"{', '.join(sorted(PARAMETERS))}; how long a reply may be is the policy's "
+            "max_output_tokens"
+        )
+        raise ValueError(message)
     messages = _messages(prompt)
     definitions = tuple(_tool(tool) for tool in tools or ())
     schema_type, schema_json = _schema(schema)

@@ -134,3 +134,16 @@ async def test_sync_nodes_and_tool_messages_work(stage):
         result = await orchestrator.run(graph, {"messages": history}, agent="a")
     assert result.output["messages"][-1].content == "it is sunny"
     assert result.cost.total > Money.ZERO
+
+
+async def test_a_parameter_that_could_cost_more_than_is_reserved_is_refused(stage):
+    async def node(state: MessagesState) -> MessagesState:
+        model = RoutedChatModel(step="s").bind(n=5, max_tokens=10**6)
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState).add_node("n", node).add_edge(START, "n")
+    async with stage.orchestrator() as orchestrator:
+        result = await orchestrator.run(graph, ASK, agent="a")
+    assert result.status == "failed"
+    assert "max_tokens, n" in result.error
+    assert stage.asked == []
