@@ -1,0 +1,316 @@
+"""The embedded store: diskcache, kept to bytes and text.
+
+diskcache unpickles what it reads (CVE-2025-69872). :class:`BytesDisk` stores bytes under text and
+refuses everything else both ways; it never makes, opens or removes a file that a row names, so
+a tampered database leads nowhere. The directory is for its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import diskcache
+
+from orchestrator.memo.flight_locks import FlightLocks
+from orchestrator.memo.popularity import Popularity
+from orchestrator.memo.settings import StoreSettings
+from orchestrator.memo.store import Extent, StoreBusy, StoreFault, ValueRefused
+
+# Reading never waits. Writing waits this long on the spot, then the memo tries again on a thread.
+BUSY_TIMEOUT_S = 0.02
+# What deletes, trims or names versions runs apart from any ask, and is patient.
+PATIENCE_S = 5.0
+TRIM_TO = 0.95
+_DELETED_AT_ONCE = 200
+
+# A tampered Settings table makes diskcache fail in ways of plain Python.
+_T = TypeVar("_T")
+_FAULTS = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError)
+
+
+class BytesDisk(diskcache.Disk):
+    """Bytes under text, inside the database, and nothing else."""
+
+    def put(self, key: object) -> tuple[str, bool]:
+        """The database's form of a key.
+
+        Raises:
+            ValueRefused: If it is no text.
+        """
+        if type(key) is not str:
+            message = f"a key must be text, not {type(key).__name__}"
+            raise ValueRefused(message)
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        """A key from its database form.
+
+        Raises:
+            ValueRefused: If it is no text.
+        """
+        if type(key) is not str or not raw:
+            message = "a key in the database is no text"
+            raise ValueRefused(message)
+        return key
+
+    def store(
+        self,
+        value: object,
+        read: object,
+        key: object = None,  # noqa: ARG002 - diskcache's signature
+    ) -> tuple[int, int, None, bytes]:
+        """The row's fields for a value.
+
+        Raises:
+            ValueRefused: If it is no bytes.
+        """
+        if type(value) is not bytes or read:
+            message = f"a value must be bytes, not {type(value).__name__}"
+            raise ValueRefused(message)
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
+        """A value from its row's fields.
+
+        Raises:
+            ValueRefused: If it is no bytes inside the row: a pickle, a file, a number.
+        """
+        if (
+            mode != diskcache.core.MODE_RAW
+            or filename is not None
+            or type(value) is not bytes
+            or read
+        ):
+            message = "a value in the database is no plain bytes (a pickle or a file?)"
+            raise ValueRefused(message)
+        return value
+
+    def filename(self, key: object = None, value: object = None) -> tuple[str, str]:  # noqa: ARG002 - diskcache's signature
+        """Refuse: there are no files beside the database.
+
+        Raises:
+            ValueRefused: Always.
+        """
+        message = "values are stored inside the database only"
+        raise ValueRefused(message)
+
+    def remove(self, file_path: object) -> None:
+        """Do nothing: no row of ours names a file, and one that does is not to be believed."""
+
+
+class DiskStore:
+    """Entries in a directory of their own, shared by all threads and processes of one machine."""
+
+    direct = True
+
+    def __init__(self, directory: str | os.PathLike[str], settings: StoreSettings | None = None):
+        """Name the directory; nothing is touched before :meth:`open`."""
+        self.directory = Path(directory)
+        self._settings = settings or StoreSettings()
+        self._popularity = Popularity()
+        self._entries: Any = None  # diskcache has no type hints
+        self._sources: Any = None
+        self._locks: FlightLocks | None = None
+
+    def open(self) -> None:
+        """Open or create the directory and what is in it.
+
+        Raises:
+            StoreFault: If that is not possible, or others could write there.
+        """
+        if self._locks is not None:
+            return
+        with self._faults("open"):
+            self._make_private()
+            self._entries = self._cache("entries", size_limit=self._settings.size_limit_bytes)
+            self._sources = self._cache("sources", size_limit=2**40)
+            self._locks = FlightLocks(self.directory / "flights.lock")
+
+    def close(self) -> None:
+        """Close this thread's connections and give back all claims."""
+        locks, self._locks = self._locks, None
+        if locks is not None:
+            locks.close()
+            with self._faults("close"):
+                self._entries.close()
+                self._sources.close()
+
+    def get(self, key: str) -> bytes | None:
+        """The value, or ``None``."""
+        with self._faults("read"):
+            value: bytes | None = self._opened().get(key)
+        self._popularity.note(key)
+        return value
+
+    def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
+        """Store ``value`` for at most ``keep_for_s`` seconds."""
+        if len(value) > self._settings.max_value_bytes:
+            message = f"{len(value)} bytes are more than {self._settings.max_value_bytes}"
+            raise ValueRefused(message)
+        with self._faults("write"):
+            self._opened().set(key, value, expire=min(keep_for_s, self._settings.max_age_s))
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete entries; how many there were."""
+        entries, gone, rest = self._opened(), 0, list(keys)
+        while rest:
+            batch, rest = rest[:_DELETED_AT_ONCE], rest[_DELETED_AT_ONCE:]
+            gone += self._patiently(_delete_all, entries, batch)
+        return gone
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log, so that what was deleted is nowhere in the directory."""
+        with self._faults("write"):
+            database = sqlite3.connect(self.directory / "entries" / diskcache.core.DBNAME)
+            with contextlib.closing(database):
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def scan(self) -> Iterator[str]:
+        """All keys, oldest first. A row whose key is no text is passed over."""
+        with self._faults("read"):
+            rows = iter(self._opened())
+            while True:
+                try:
+                    yield next(rows)
+                except StopIteration:
+                    return
+                except ValueRefused:
+                    # diskcache's iterator is spent by the exception: what follows stays unread.
+                    return
+
+    def extent(self) -> Extent:
+        """How much it holds."""
+        with self._faults("read"):
+            entries = self._opened()
+            return Extent(len(entries), entries.volume())
+
+    def trim(self) -> int:
+        """Delete what is past its time, then what is asked for least, down to 95 % of the limits."""
+        limits, entries = self._settings, self._opened()
+        gone: int = self._patiently(entries.expire)
+        with self._faults("read"):
+            held = len(entries)
+            over_count = limits.max_entries is not None and held > limits.max_entries
+            over_size = entries.volume() > limits.size_limit_bytes
+            if not over_count and not over_size:
+                return gone
+            keep = held
+            if over_count:
+                keep = int(TRIM_TO * (limits.max_entries or 0))
+            if over_size:
+                share = TRIM_TO * limits.size_limit_bytes / entries.volume()
+                keep = min(keep, int(held * share))
+        return gone + self.delete(self._popularity.coldest(self.scan(), held - keep))
+
+    def sources(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """The record of each source, in order."""
+        self._opened()
+        with self._faults("read"):
+            return [self._sources.get(name) for name in names]
+
+    def set_source(self, name: str, record: bytes) -> None:
+        """Replace the record of a source."""
+        self._opened()
+        self._patiently(self._sources.set, name, record)
+
+    def add_source(self, name: str, record: bytes) -> bytes:
+        """Write the record of a source that has none; the record it has now."""
+        self._opened()
+        self._patiently(self._sources.add, name, record)
+        with self._faults("read"):
+            kept: bytes = self._sources.get(name) or record
+        return kept
+
+    def claim(self, key: str) -> bool:
+        """Take the flight of ``key`` if no one has it; whether it was taken."""
+        with self._faults("claim"):
+            return self._locked().claim(key)
+
+    def release(self, key: str) -> None:
+        """Give a claimed flight back."""
+        if self._locks is not None:
+            with self._faults("claim"):
+                self._locks.release(key)
+
+    def claimed_elsewhere(self) -> bool:
+        """Whether claims reach beyond this process."""
+        return self._locks is not None and self._locks.between_processes
+
+    def _opened(self) -> Any:  # noqa: ANN401 - diskcache has no type hints
+        if self._locks is None:
+            message = f"the memo at {self.directory} is not open"
+            raise StoreFault(message)
+        return self._entries
+
+    def _locked(self) -> FlightLocks:
+        self._opened()
+        assert self._locks is not None
+        return self._locks
+
+    def _cache(self, name: str, *, size_limit: int) -> Any:  # noqa: ANN401 - diskcache has no type hints
+        return diskcache.Cache(
+            str(self.directory / name),
+            timeout=BUSY_TIMEOUT_S,
+            disk=BytesDisk,
+            # Our own trim() evicts, on a thread; a put or a hit never does.
+            eviction_policy="none",
+            cull_limit=0,
+            size_limit=size_limit,
+            disk_min_file_size=2**62,
+            statistics=0,
+            tag_index=0,
+            # What is forgotten is overwritten, not only unlinked.
+            sqlite_secure_delete=1,
+        )
+
+    def _make_private(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = self.directory.stat()
+        if hasattr(os, "getuid") and facts.st_uid != os.getuid():
+            message = f"{self.directory} belongs to another user; name a directory of your own"
+            raise PermissionError(message)
+        if stat.S_IMODE(facts.st_mode) & 0o077:
+            self.directory.chmod(0o700)
+        for name in ("entries", "sources"):
+            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+
+    def _patiently(self, write: Callable[..., _T], *args: object) -> _T:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self._faults("write"):
+                    return write(*args)
+            except StoreBusy:
+                if time.monotonic() >= until:
+                    raise
+
+    @contextlib.contextmanager
+    def _faults(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except diskcache.Timeout as error:
+            # diskcache says so of whatever stops a transaction from beginning.
+            cause = error.__context__
+            if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                message = f"the memo at {self.directory} is being written by another process"
+                raise StoreBusy(message) from error
+            raise self._fault(doing, cause) from error
+        except _FAULTS as error:
+            raise self._fault(doing, error) from error
+
+    def _fault(self, doing: str, error: BaseException) -> StoreFault:
+        # A failed rollback hides why it was rolled back.
+        cause = error.__context__ if isinstance(error.__context__, sqlite3.Error) else error
+        return StoreFault(f"cannot {doing} the memo at {self.directory}: {cause}")
+
+
+def _delete_all(entries: Any, keys: Sequence[str]) -> int:  # noqa: ANN401 - diskcache has no type hints
+    with entries.transact():
+        return sum(entries.delete(key) for key in keys)
