@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 _FAULTS = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
-class BytesDisk(diskcache.Disk):
+class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no type hints
     """Bytes under text, inside the database, and nothing else."""
 
     def put(self, key: object) -> tuple[str, bool]:
@@ -110,7 +110,9 @@ class DiskStore:
 
     direct = True
 
-    def __init__(self, directory: str | os.PathLike[str], settings: StoreSettings | None = None):
+    def __init__(
+        self, directory: str | os.PathLike[str], settings: StoreSettings | None = None
+    ) -> None:
         """Name the directory; nothing is touched before :meth:`open`."""
         self.directory = Path(directory)
         self._settings = settings or StoreSettings()
@@ -192,7 +194,7 @@ class DiskStore:
             return Extent(len(entries), entries.volume())
 
     def trim(self) -> int:
-        """Delete what is past its time, then what is asked for least, down to 95 % of the limits."""
+        """Delete what is past its time, then what is asked for least until 95 % of a limit."""
         limits, entries = self._settings, self._opened()
         gone: int = self._patiently(entries.expire)
         with self._faults("read"):
@@ -298,7 +300,10 @@ class DiskStore:
         except diskcache.Timeout as error:
             # diskcache says so of whatever stops a transaction from beginning.
             cause = error.__context__
-            if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            if (
+                not isinstance(cause, sqlite3.Error)
+                or cause.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            ):
                 message = f"the memo at {self.directory} is being written by another process"
                 raise StoreBusy(message) from error
             raise self._fault(doing, cause) from error

@@ -70,7 +70,7 @@ class Entry:
         step: The step or tool.
         tenant: Whose it is.
         user: For whom it was asked; ``forget`` erases by it, however widely it was shared.
-        created_s: When it was asked for, in seconds since 1970 UTC.
+        created_s: When it was accepted, in seconds since 1970 UTC.
         reply: The reply's bytes.
         model: Who answered.
         confidence: Its confidence, if it was checked.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from orchestrator.core.clock import Clock
 
-Side = Literal["read", "write"]
+Side = Literal["read", "write", "claim"]
 RETRY_AFTER_S = 30.0
 
 

@@ -11,6 +11,7 @@ import asyncio
 import enum
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.memo.entry import Entry
@@ -78,11 +79,11 @@ class Waiter:
 class Flights:
     """The flights of one process."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, on_end: Callable[[Flight], None]) -> None:
+        """Start with none; ``on_end`` is told of each flight that is over."""
         self._mutex = threading.Lock()
         self._flights: dict[str, Flight] = {}
-        self.on_empty = lambda flight: None  # noqa: ARG005 - replaced by the memo
+        self._on_end = on_end
 
     def join(self, key: str) -> Flight | Waiter:
         """Lead the flight of ``key``, or wait for it."""
@@ -137,7 +138,7 @@ class Flights:
                 heir = flight.waiters.popleft()
             if heir.tell(Signal.LEAD):
                 return
-        self.on_empty(flight)
+        self._on_end(flight)
 
     def _end(self, flight: Flight, outcome: Outcome) -> None:
         with self._mutex:
@@ -146,7 +147,7 @@ class Flights:
             flight.waiters.clear()
         for waiter in waiters:
             waiter.tell(outcome)
-        self.on_empty(flight)
+        self._on_end(flight)
 
     def _leave(self, waiter: Waiter) -> None:
         with self._mutex:

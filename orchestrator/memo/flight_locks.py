@@ -1,8 +1,8 @@
 """Claims between processes of one machine: one byte of a file each, locked through the kernel.
 
 Open-file-description locks (Linux) belong to an open file. The kernel drops them at the instant
-its last owner dies, by ``kill -9`` too, and not earlier: no lease to renew, no time to guess after which a slow
-leader passes for a dead one. Locking a byte neither writes nor grows the file.
+its last owner dies, by ``kill -9`` too, and not earlier: no lease to renew, no guess after what
+time a slow leader passes for a dead one. Locking a byte neither writes nor grows the file.
 """
 
 from __future__ import annotations

@@ -44,6 +44,11 @@ class Verdict:
     why: str = ""
     until_s: float = 0.0
 
+    @property
+    def answers(self) -> bool:
+        """Whether the entry may answer now."""
+        return self.state in ("fresh", "stale")
+
 
 FRESH = Verdict("fresh")
 
@@ -79,7 +84,9 @@ def judge(
     if changed is None:
         if now_s <= old_since_s + settings.stale_for_s:
             return Verdict("stale", f"it is {age_s:.0f} s old")
-        return Verdict("expired", f"it is {age_s:.0f} s old", old_since_s + settings.stale_if_error_s)
+        return Verdict(
+            "expired", f"it is {age_s:.0f} s old", old_since_s + settings.stale_if_error_s
+        )
     name, since_s = changed
     until_s = min(since_s, old_since_s) + settings.stale_if_error_s
     return Verdict("expired", f"{name} has changed", until_s)
@@ -93,7 +100,7 @@ def _changed(entry: Entry, sources: Mapping[str, Source]) -> tuple[str, float] |
         if source is None:
             changes.append((entry.created_s, name))
         elif source.version != version:
-            # A source that changed while the answer was made had changed before it was stored.
+            # One that changed while the answer was made had changed before it was stored.
             changes.append((max(source.since_s, entry.created_s), name))
     if not changes:
         return None

@@ -1,8 +1,8 @@
 """Which entries are asked for least: what a full store lets go of.
 
 Counting in memory costs a hit a tenth of a microsecond; writing a count to disk with every hit
-would cost it five times the hit. Keys that are not stored are counted too, so a newcomer that is asked for
-often is not the first to go again.
+costs five times the hit itself. Keys that are not stored are counted too, so a newcomer that is
+asked for often is not the first to go again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DEFAULT_TRACKED = 200_000
 
 
 class Popularity:
-    """Counts of recent asks by key, of bounded size. Old asks fade: all counts are halved at times."""
+    """Counts of asks by key, of bounded size. Old asks fade: all counts are halved at times."""
 
     def __init__(self, tracked: int = DEFAULT_TRACKED) -> None:
         """Track at most about ``tracked`` keys."""
