@@ -11,7 +11,7 @@ from orchestrator.core.scope import Scope
 from orchestrator.memo.entry import NO_NEEDS, Entry, Kind, Needs
 from orchestrator.memo.flight import Flight
 from orchestrator.memo.freshness import Source
-from orchestrator.memo.key import Versions, entry_key, request_digest
+from orchestrator.memo.key import entry_key, request_digest
 from orchestrator.memo.settings import MemoSettings
 from orchestrator.memo.sharing import NotShareable, Partition, partition_for
 
@@ -54,10 +54,14 @@ class Ask:
         Raises:
             Unkeyable: If it has none.
         """
-        versions = Versions(
-            policy=self.policy_version, prompt=self.prompt_version, reads=self.settings.reads
+        return request_digest(
+            self.kind,
+            self.step,
+            self.content,
+            policy_version=self.policy_version,
+            prompt_version=self.prompt_version,
+            reads=self.settings.reads,
         )
-        return request_digest(self.kind, self.step, self.content, versions)
 
     def partition(self, more_labels: frozenset[str] = frozenset()) -> Partition | NotShareable:
         """Who may share the answer."""

@@ -21,7 +21,7 @@ import diskcache
 from orchestrator.memo.flight_locks import FlightLocks
 from orchestrator.memo.popularity import Popularity
 from orchestrator.memo.settings import StoreSettings
-from orchestrator.memo.store import Extent, StoreBusy, StoreFault, ValueRefused
+from orchestrator.memo.store import Extent, StoreBusy, StoreFault, ValueRefused, require_storable
 
 # Reading never waits. Writing waits this long on the spot, then the memo tries again on a thread.
 BUSY_TIMEOUT_S = 0.02
@@ -50,15 +50,8 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no type h
         return key, True
 
     def get(self, key: object, raw: object) -> str:
-        """A key from its database form.
-
-        Raises:
-            ValueRefused: If it is no text.
-        """
-        if type(key) is not str or not raw:
-            message = "a key in the database is no text"
-            raise ValueRefused(message)
-        return key
+        """A key from its database form; empty if it is no text, so that others are still read."""
+        return key if type(key) is str and raw else ""
 
     def store(
         self,
@@ -153,9 +146,7 @@ class DiskStore:
 
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
-        if len(value) > self._settings.max_value_bytes:
-            message = f"{len(value)} bytes are more than {self._settings.max_value_bytes}"
-            raise ValueRefused(message)
+        require_storable(key, value, self._settings.max_value_bytes)
         with self._faults("write"):
             self._opened().set(key, value, expire=min(keep_for_s, self._settings.max_age_s))
 
@@ -175,17 +166,9 @@ class DiskStore:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def scan(self) -> Iterator[str]:
-        """All keys, oldest first. A row whose key is no text is passed over."""
+        """All keys, oldest first; a row whose key is no text is passed over."""
         with self._faults("read"):
-            rows = iter(self._opened())
-            while True:
-                try:
-                    yield next(rows)
-                except StopIteration:
-                    return
-                except ValueRefused:
-                    # diskcache's iterator is spent by the exception: what follows stays unread.
-                    return
+            yield from filter(None, self._opened())
 
     def extent(self) -> Extent:
         """How much it holds."""

@@ -1,8 +1,8 @@
 """What is remembered of one answer, and its bytes.
 
 Layout: ``OMEM``, one byte of schema version, CRC-32 of all that follows, length of the facts (both
-big-endian, 4 bytes), the facts as JSON, the reply as it was given. Reading builds nothing but text,
-numbers and this record; the reply stays bytes.
+big-endian, 4 bytes), the facts as a JSON array, the reply as it was given. Reading builds nothing
+but text, numbers and this record; the reply stays bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -60,9 +60,8 @@ class Answer:
     labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One remembered answer.
+class Entry(NamedTuple):
+    """One remembered answer. A tuple, because every hit builds one.
 
     Attributes:
         key: The key it was stored under.
@@ -133,23 +132,23 @@ NO_NEEDS = Needs()
 def encode(entry: Entry) -> bytes:
     """The entry's bytes."""
     facts = orjson.dumps(
-        {
-            "key": entry.key,
-            "kind": entry.kind,
-            "step": entry.step,
-            "tenant": entry.tenant,
-            "user": entry.user,
-            "created_s": entry.created_s,
-            "model": entry.model,
-            "confidence": entry.confidence,
-            "confidence_state": entry.confidence_state,
-            "checks": sorted(entry.checks),
-            "reads": dict(entry.reads),
-            "labels": sorted(entry.labels),
-            "cost_nano": entry.cost.nano,
-            "tokens": entry.tokens,
-            "seconds": entry.seconds,
-        }
+        (
+            entry.key,
+            entry.kind,
+            entry.step,
+            entry.tenant,
+            entry.user,
+            entry.created_s,
+            entry.model,
+            entry.confidence,
+            entry.confidence_state,
+            sorted(entry.checks),
+            dict(entry.reads),
+            sorted(entry.labels),
+            entry.cost.nano,
+            entry.tokens,
+            entry.seconds,
+        )
     )
     length = len(facts).to_bytes(4, "big")
     checksum = zlib.crc32(entry.reply, zlib.crc32(facts, zlib.crc32(length)))
@@ -170,17 +169,17 @@ def decode(body: bytes, key: str) -> Entry:
         message = f"entry {key[:12]} is cut after {len(body)} bytes"
         raise EntryDamaged(message)
     magic, schema, checksum, length = _HEAD.unpack_from(body)
+    end = _HEAD.size + length
     if magic != _MAGIC or schema != SCHEMA:
         message = f"entry {key[:12]} is not of schema {SCHEMA}"
         raise EntryDamaged(message)
     if zlib.crc32(memoryview(body)[_HEAD.size - 4 :]) != checksum:
         message = f"entry {key[:12]} fails its checksum"
         raise EntryDamaged(message)
-    end = _HEAD.size + length
     try:
-        facts = orjson.loads(memoryview(body)[_HEAD.size : end])
+        facts = orjson.loads(body[_HEAD.size : end])
         entry = _entry(facts, body[end:])
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         message = f"entry {key[:12]} has unreadable facts"
         raise EntryDamaged(message) from error
     if entry.key != key:
@@ -189,22 +188,24 @@ def decode(body: bytes, key: str) -> Entry:
     return entry
 
 
-def _entry(facts: dict[str, Any], reply: bytes) -> Entry:
+def _entry(facts: list[Any], reply: bytes) -> Entry:
+    key, kind, step, tenant, user, created_s, model, confidence, state, *rest = facts
+    checks, reads, labels, cost_nano, tokens, seconds = rest
     return Entry(
-        key=facts["key"],
-        kind=facts["kind"],
-        step=facts["step"],
-        tenant=facts["tenant"],
-        user=facts["user"],
-        created_s=facts["created_s"],
-        reply=reply,
-        model=facts["model"],
-        confidence=facts["confidence"],
-        confidence_state=facts["confidence_state"],
-        checks=frozenset(facts["checks"]),
-        reads=facts["reads"],
-        labels=frozenset(facts["labels"]),
-        cost=Money(facts["cost_nano"]),
-        tokens=facts["tokens"],
-        seconds=facts["seconds"],
+        key,
+        kind,
+        step,
+        tenant,
+        user,
+        created_s,
+        reply,
+        model,
+        confidence,
+        state,
+        frozenset(checks),
+        reads,
+        frozenset(labels),
+        Money(cost_nano),
+        tokens,
+        seconds,
     )

@@ -156,4 +156,3 @@ class Flights:
         future = waiter.future
         if future.done() and not future.cancelled() and future.result() is Signal.LEAD:
             self.hand_over(waiter.flight)
-        future.cancel()

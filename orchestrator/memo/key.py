@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
@@ -38,24 +37,11 @@ STRICT = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 
+_ATOMS = frozenset({str, int, bool, type(None)})
+
 
 class Unkeyable(Exception):  # noqa: N818 - control flow inside the memo, never shown as an error
     """The request has no canonical form; it is asked, and not memoized."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Versions:
-    """What besides the request decides an answer.
-
-    Attributes:
-        policy: Digest of what chooses the model: candidates, their settings, thresholds, checks.
-        prompt: Version of the prompt (or of the tool).
-        reads: Names of the sources that ``reads:`` states.
-    """
-
-    policy: str = ""
-    prompt: str = ""
-    reads: tuple[str, ...] = ()
 
 
 def model_content(
@@ -82,7 +68,13 @@ def tool_content(arguments: Mapping[str, Any]) -> list[Any]:
 
 
 def request_digest(
-    kind: Literal["model", "tool"], step: str, content: list[Any], versions: Versions
+    kind: Literal["model", "tool"],
+    step: str,
+    content: list[Any],
+    *,
+    policy_version: str = "",
+    prompt_version: str = "",
+    reads: Iterable[str] = (),
 ) -> bytes:
     """The digest of one request, before anyone is said to have asked it.
 
@@ -90,20 +82,21 @@ def request_digest(
         kind: What is asked; a tool and a step of one name stay apart.
         step: The step, or the tool.
         content: From :func:`model_content` or :func:`tool_content`.
-        versions: What else decides the answer.
+        policy_version: Digest of what chooses the model: candidates, settings, thresholds, checks.
+        prompt_version: Version of the prompt, or of the tool.
+        reads: Names of the sources that the rules name.
 
     Raises:
         Unkeyable: If the request has no canonical form.
     """
-    reads = sorted(set(versions.reads))
-    parts = [FORM, kind, step, versions.policy, versions.prompt, reads, content]
+    parts = [FORM, kind, step, policy_version, prompt_version, sorted(set(reads)), content]
     try:
         body = orjson.dumps(parts, default=_plain, option=STRICT)
     except TypeError as error:
         message = f"a request to {step!r} cannot be memoized: {error}"
         raise Unkeyable(message) from error
-    # orjson writes NaN and infinities as null: look closer only where there is a null at all.
-    if b"null" in body and not _finite(parts):
+    # orjson writes NaN and infinities as null, as it writes None.
+    if not _finite(content):
         message = f"a request to {step!r} cannot be memoized: it holds a number that is not finite"
         raise Unkeyable(message)
     return hashlib.sha256(body).digest()
@@ -132,10 +125,20 @@ def _plain(value: object) -> object:
 
 
 def _finite(value: object) -> bool:
+    """Whether no number in ``value`` is NaN or infinite. Text, nearly all there is, is not read."""
     if isinstance(value, float):
         return math.isfinite(value)
-    if isinstance(value, str):
+    if isinstance(value, dict):
+        parts: Iterable[object] = value.values()
+    elif isinstance(value, (list, tuple)):
+        parts = value
+    elif isinstance(value, Mapping):
+        parts = tuple(value.values())
+    elif isinstance(value, Iterable) and not isinstance(value, str):
+        parts = tuple(value)
+    else:
         return True
-    if isinstance(value, Mapping):
-        return all(map(_finite, value.values()))
-    return not isinstance(value, Iterable) or all(map(_finite, value))
+    for part in parts:  # noqa: SIM110 - all() takes twice the time, on every ask
+        if type(part) not in _ATOMS and not _finite(part):
+            return False
+    return True

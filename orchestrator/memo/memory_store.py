@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.memo.popularity import Popularity
 from orchestrator.memo.settings import StoreSettings
-from orchestrator.memo.store import Extent, ValueRefused
+from orchestrator.memo.store import Extent, require_storable
 
 
 class MemoryStore:
@@ -41,12 +41,7 @@ class MemoryStore:
 
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
-        if type(value) is not bytes or type(key) is not str:
-            message = f"bytes under text, not {type(value).__name__} under {type(key).__name__}"
-            raise ValueRefused(message)
-        if len(value) > self._settings.max_value_bytes:
-            message = f"{len(value)} bytes are more than {self._settings.max_value_bytes}"
-            raise ValueRefused(message)
+        require_storable(key, value, self._settings.max_value_bytes)
         until = time.monotonic() + min(keep_for_s, self._settings.max_age_s)
         with self._mutex:
             self._entries[key] = (value, until)

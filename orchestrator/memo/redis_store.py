@@ -16,7 +16,7 @@ from typing import Any
 import redis
 
 from orchestrator.memo.settings import StoreSettings
-from orchestrator.memo.store import Extent, StoreFault, ValueRefused
+from orchestrator.memo.store import Extent, StoreFault, require_storable
 
 CLAIM_S = 10.0
 _ROUND = 500
@@ -86,12 +86,7 @@ class RedisStore:
 
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
-        if type(value) is not bytes or type(key) is not str:
-            message = f"bytes under text, not {type(value).__name__} under {type(key).__name__}"
-            raise ValueRefused(message)
-        if len(value) > self._settings.max_value_bytes:
-            message = f"{len(value)} bytes are more than {self._settings.max_value_bytes}"
-            raise ValueRefused(message)
+        require_storable(key, value, self._settings.max_value_bytes)
         keep_ms = max(1, int(1000 * min(keep_for_s, self._settings.max_age_s)))
         with self._faults():
             self._client.set(self._name("entry", key), value, px=keep_ms)

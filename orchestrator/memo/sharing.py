@@ -79,7 +79,15 @@ def partition_for(
             return NotShareable("an input is labelled secret")
         allowed: Share = "user" if label == PRIVATE or not custom else custom.get(label, "user")
         fixed |= _FIXES[allowed]
-    if "user" in fixed and scope.user is None:
-        return NotShareable("it would be shared with its user only, and the task has no user")
-    holders = tuple((kind, getattr(scope, kind)) for kind in sorted(fixed))
-    return Partition(scope.tenant, holders)
+    holders = []
+    if "agent" in fixed:
+        holders.append(("agent", scope.agent))
+    if "org" in fixed:
+        holders.append(("org", scope.org))
+    if "team" in fixed:
+        holders.append(("team", scope.team))
+    if "user" in fixed:
+        if scope.user is None:
+            return NotShareable("it would be shared with its user only, and the task has no user")
+        holders.append(("user", scope.user))
+    return Partition(scope.tenant, tuple(holders))

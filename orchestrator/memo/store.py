@@ -37,6 +37,20 @@ class Extent:
     size_bytes: int
 
 
+def require_storable(key: str, value: bytes, limit_bytes: int) -> None:
+    """Let bytes under text pass, up to a size.
+
+    Raises:
+        ValueRefused: If it is anything else.
+    """
+    if type(value) is not bytes or type(key) is not str:
+        message = f"bytes under text, not {type(value).__name__} under {type(key).__name__}"
+        raise ValueRefused(message)
+    if len(value) > limit_bytes:
+        message = f"{len(value)} bytes are more than {limit_bytes}"
+        raise ValueRefused(message)
+
+
 class Store(Protocol):
     """Bytes under keys, versions of sources, and the claims of single flights.
 
