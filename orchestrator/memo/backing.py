@@ -19,6 +19,7 @@ _T = TypeVar("_T")
 BUSY_FOR_S = 2.0
 TRIM_EVERY = 256
 REMOTE_THREADS = 8
+MAX_DECODED = 1_024
 
 
 class Backing:
@@ -38,6 +39,7 @@ class Backing:
             1 if store.direct else REMOTE_THREADS, thread_name_prefix="memo"
         )
         self._until_trim = TRIM_EVERY
+        self._entries: dict[str, tuple[bytes, Entry]] = {}
 
     async def open(self) -> None:
         """Open the store; if that fails both sides rest."""
@@ -61,7 +63,7 @@ class Backing:
             body = await self._call("read", lambda: self.store.get(key))
             if body is None:
                 return None
-            entry = decode(body, key)
+            entry = self._decoded(body, key)
         except (ValueRefused, EntryDamaged) as error:
             self.guard.damaged(error)
             return None
@@ -131,6 +133,17 @@ class Backing:
             self._release(key)
         else:
             self._threads.submit(self._release, key)
+
+    def _decoded(self, body: bytes, key: str) -> Entry:
+        """Decode, unless these very bytes were decoded last time."""
+        known = self._entries.get(key)
+        if known is not None and known[0] is body:
+            return known[1]
+        entry = decode(body, key)
+        if len(self._entries) >= MAX_DECODED:
+            self._entries = {}
+        self._entries[key] = (body, entry)
+        return entry
 
     async def _call(self, side: Side, call: Callable[[], _T]) -> _T | None:
         """Call the store unless that side rests; ``None`` if it rests or fails."""

@@ -20,6 +20,7 @@ import diskcache
 
 from orchestrator.memo.flight_locks import FlightLocks
 from orchestrator.memo.popularity import Popularity
+from orchestrator.memo.recent import Recent, Unknown
 from orchestrator.memo.settings import StoreSettings
 from orchestrator.memo.store import Extent, StoreBusy, StoreFault, ValueRefused, require_storable
 
@@ -112,6 +113,7 @@ class DiskStore:
         self._popularity = Popularity()
         self._entries: Any = None  # diskcache has no type hints
         self._sources: Any = None
+        self._recent: Recent | None = None
         self._locks: FlightLocks | None = None
 
     def open(self) -> None:
@@ -126,11 +128,15 @@ class DiskStore:
             self._make_private()
             self._entries = self._cache("entries", size_limit=self._settings.size_limit_bytes)
             self._sources = self._cache("sources", size_limit=2**40)
+            self._recent = Recent(self.directory / "written")
             self._locks = FlightLocks(self.directory / "flights.lock")
 
     def close(self) -> None:
         """Close this thread's connections and give back all claims."""
         locks, self._locks = self._locks, None
+        recent, self._recent = self._recent, None
+        if recent is not None:
+            recent.close()
         if locks is not None:
             locks.close()
             with self._faults("close"):
@@ -139,16 +145,15 @@ class DiskStore:
 
     def get(self, key: str) -> bytes | None:
         """The value, or ``None``."""
-        with self._faults("read"):
-            value: bytes | None = self._opened().get(key)
         self._popularity.note(key)
-        return value
+        return self._read(self._opened(), key, key)
 
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
         require_storable(key, value, self._settings.max_value_bytes)
         with self._faults("write"):
             self._opened().set(key, value, expire=min(keep_for_s, self._settings.max_age_s))
+        self._written()
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete entries; how many there were."""
@@ -197,8 +202,7 @@ class DiskStore:
     def sources(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """The record of each source, in order."""
         self._opened()
-        with self._faults("read"):
-            return [self._sources.get(name) for name in names]
+        return [self._read(self._sources, name, f"source {name}") for name in names]
 
     def set_source(self, name: str, record: bytes) -> None:
         """Replace the record of a source."""
@@ -227,6 +231,21 @@ class DiskStore:
     def claimed_elsewhere(self) -> bool:
         """Whether claims reach beyond this process."""
         return self._locks is not None and self._locks.between_processes
+
+    def _read(self, cache: Any, key: str, name: str) -> bytes | None:  # noqa: ANN401 - diskcache has no type hints
+        recent = self._recent
+        assert recent is not None
+        value = recent.find(name)
+        if isinstance(value, Unknown):
+            token = recent.token()
+            with self._faults("read"):
+                value = cache.get(key)
+            recent.keep(name, token, value)
+        return value
+
+    def _written(self) -> None:
+        if self._recent is not None:
+            self._recent.written()
 
     def _opened(self) -> Any:  # noqa: ANN401 - diskcache has no type hints
         if self._locks is None:
@@ -271,10 +290,13 @@ class DiskStore:
         while True:
             try:
                 with self._faults("write"):
-                    return write(*args)
+                    result = write(*args)
+                self._written()
             except StoreBusy:
                 if time.monotonic() >= until:
                     raise
+            else:
+                return result
 
     @contextlib.contextmanager
     def _faults(self, doing: str) -> Iterator[None]:
