@@ -17,7 +17,7 @@ from orchestrator.memo.store import Store, StoreBusy, StoreFault, ValueRefused
 
 _T = TypeVar("_T")
 BUSY_FOR_S = 2.0
-TRIM_EVERY = 256
+TRIM_EVERY = 64
 REMOTE_THREADS = 8
 MAX_DECODED = 1_024
 
