@@ -84,6 +84,7 @@ class Backing:
         except ValueRefused:
             return "too-large"
         self.guard.worked("write")
+        self._remember(body, entry)
         self._until_trim -= 1
         if self._until_trim <= 0:
             self._until_trim = TRIM_EVERY
@@ -135,14 +136,16 @@ class Backing:
             self._threads.submit(self._release, key)
 
     def _decoded(self, body: bytes, key: str) -> Entry:
-        """Decode, unless these very bytes were decoded last time."""
+        """Decode, unless these very bytes were decoded or encoded last."""
         known = self._entries.get(key)
         if known is not None and known[0] is body:
             return known[1]
-        entry = decode(body, key)
+        return self._remember(body, decode(body, key))
+
+    def _remember(self, body: bytes, entry: Entry) -> Entry:
         if len(self._entries) >= MAX_DECODED:
             self._entries = {}
-        self._entries[key] = (body, entry)
+        self._entries[entry.key] = (body, entry)
         return entry
 
     async def _call(self, side: Side, call: Callable[[], _T]) -> _T | None:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import diskcache
 
 from orchestrator.memo.flight_locks import FlightLocks
 from orchestrator.memo.popularity import Popularity
-from orchestrator.memo.recent import Recent, Unknown
+from orchestrator.memo.recent import VALID_S, Recent, Unknown
 from orchestrator.memo.settings import StoreSettings
 from orchestrator.memo.store import Extent, StoreBusy, StoreFault, ValueRefused, require_storable
 
@@ -33,7 +34,15 @@ _DELETED_AT_ONCE = 200
 
 # A tampered Settings table makes diskcache fail in ways of plain Python.
 _T = TypeVar("_T")
-_FAULTS = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError)
+_FAULTS = (
+    diskcache.Timeout,
+    sqlite3.Error,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+)
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no type hints
@@ -114,6 +123,8 @@ class DiskStore:
         self._entries: Any = None  # diskcache has no type hints
         self._sources: Any = None
         self._recent: Recent | None = None
+        # SQLite lets one write at a time; waiting for a turn here is cheaper than there.
+        self._writing = threading.Lock()
         self._locks: FlightLocks | None = None
 
     def open(self) -> None:
@@ -151,9 +162,14 @@ class DiskStore:
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
         require_storable(key, value, self._settings.max_value_bytes)
-        with self._faults("write"):
-            self._opened().set(key, value, expire=min(keep_for_s, self._settings.max_age_s))
-        self._written()
+        entries, keep_for_s = self._opened(), min(keep_for_s, self._settings.max_age_s)
+        recent = self._recent
+        assert recent is not None
+        with self._writing:
+            before = recent.token(key)
+            with self._faults("write"):
+                entries.set(key, value, expire=keep_for_s)
+            recent.written(key, before, value, keep_for_s)
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete entries; how many there were."""
@@ -237,15 +253,14 @@ class DiskStore:
         assert recent is not None
         value = recent.find(name)
         if isinstance(value, Unknown):
-            token = recent.token()
-            with self._faults("read"):
-                value = cache.get(key)
-            recent.keep(name, token, value)
+            token = recent.token(name)
+            try:
+                value, expires_s = cache.get(key, expire_time=True)
+            except _FAULTS as error:
+                raise self._fault("read", error) from error  # noqa: EM101 - a word of the message
+            valid_s = VALID_S if expires_s is None else expires_s - time.time()
+            recent.keep(name, token, value, valid_s)
         return value
-
-    def _written(self) -> None:
-        if self._recent is not None:
-            self._recent.written()
 
     def _opened(self) -> Any:  # noqa: ANN401 - diskcache has no type hints
         if self._locks is None:
@@ -286,12 +301,14 @@ class DiskStore:
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
 
     def _patiently(self, write: Callable[..., _T], *args: object) -> _T:
+        recent = self._recent
+        assert recent is not None
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                with self._faults("write"):
+                with self._writing, self._faults("write"):
                     result = write(*args)
-                self._written()
+                    recent.all_written()
             except StoreBusy:
                 if time.monotonic() >= until:
                     raise
@@ -302,23 +319,20 @@ class DiskStore:
     def _faults(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except diskcache.Timeout as error:
-            # diskcache says so of whatever stops a transaction from beginning.
-            cause = error.__context__
-            if (
-                not isinstance(cause, sqlite3.Error)
-                or cause.sqlite_errorcode == sqlite3.SQLITE_BUSY
-            ):
-                message = f"the memo at {self.directory} is being written by another process"
-                raise StoreBusy(message) from error
-            raise self._fault(doing, cause) from error
         except _FAULTS as error:
             raise self._fault(doing, error) from error
 
     def _fault(self, doing: str, error: BaseException) -> StoreFault:
-        # A failed rollback hides why it was rolled back.
-        cause = error.__context__ if isinstance(error.__context__, sqlite3.Error) else error
-        return StoreFault(f"cannot {doing} the memo at {self.directory}: {cause}")
+        cause = error.__context__
+        if isinstance(error, diskcache.Timeout) and (
+            not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode == sqlite3.SQLITE_BUSY
+        ):
+            message = f"the memo at {self.directory} is being written by another process"
+            return StoreBusy(message)
+        # diskcache calls a timeout whatever stops a transaction from beginning, and a failed
+        # rollback hides why it was rolled back: the cause says more.
+        told = cause if isinstance(cause, sqlite3.Error) else error
+        return StoreFault(f"cannot {doing} the memo at {self.directory}: {told}")
 
 
 def _delete_all(entries: Any, keys: Sequence[str]) -> int:  # noqa: ANN401 - diskcache has no type hints

@@ -326,7 +326,7 @@ async def test_without_versions_of_its_sources_nothing_is_shared(tmp_path, ask, 
     async with Memo(store, on_fault=faults) as memo:
         assert await pay(memo, ask(settings=rules), answer(), times=2) == [Miss, Hit]
         store._sources.get = store._sources.set = store._sources.add = _broken
-        store._recent.written()  # what was read lately does not hide it
+        store._recent.all_written()  # what was read lately does not hide it
         found = await memo.lookup(ask(settings=rules))
         assert (found.reason, found.lease) == ("fault", None)
         assert await memo.touch("acme", "catalog") is None

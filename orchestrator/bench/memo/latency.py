@@ -112,6 +112,7 @@ async def _admit(rivals: list[Rival], make: Callable[[], Rival | None]) -> list[
     try:
         rival = make()
         if rival is not None:
+            await rival.prepare(-1, SIZES[0])
             await rival.store(-1, SIZES[0])
             await asyncio.sleep(_SETTLE_S)
             await rival.hit(-1, SIZES[0])
@@ -130,6 +131,7 @@ async def _measure(
             fast = rival.name in ("memo", _BARE)
             count = operations if fast else max(1, operations // 10)
             numbers = range(turn * operations, turn * operations + count)
+            await _timed(rival.prepare, numbers, size)
             _note(seconds, rival, "store", await _timed(rival.store, numbers, size))
             # litellm stores in tasks of its own: let them end.
             await asyncio.sleep(0 if fast else _SETTLE_S)

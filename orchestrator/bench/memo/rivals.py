@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 import diskcache
 
 from orchestrator.core.scope import Scope
-from orchestrator.memo.ask import Ask, Hit, Miss
+from orchestrator.memo.ask import Ask, Hit, Lease, Miss
 from orchestrator.memo.disk import DiskStore
 from orchestrator.memo.entry import Answer
 from orchestrator.memo.key import model_content
@@ -29,6 +29,10 @@ class Rival(Protocol):
     """Something that stores replies and gives them back."""
 
     name: str
+
+    async def prepare(self, number: int, size: int) -> None:
+        """Do what comes before storing, and is not part of it."""
+        ...
 
     async def store(self, number: int, size: int) -> None:
         """Store a reply of ``size`` bytes to a prompt of ``size`` bytes."""
@@ -51,13 +55,19 @@ class MemoRival:
     def __init__(self, directory: Path) -> None:
         """Keep entries under ``directory``."""
         self.memo = Memo(DiskStore(directory / "memo"))
+        self._leases: dict[tuple[int, int], Lease] = {}
 
-    async def store(self, number: int, size: int) -> None:
-        """Look up, miss, put."""
+    async def prepare(self, number: int, size: int) -> None:
+        """Look up, and miss."""
         found = await self.memo.lookup(_ask(number, size))
         assert isinstance(found, Miss)
         assert found.lease is not None
-        await self.memo.put(found.lease, _answer(size))
+        self._leases[number, size] = found.lease
+
+    async def store(self, number: int, size: int) -> None:
+        """Put."""
+        put = await self.memo.put(self._leases.pop((number, size)), _answer(size))
+        assert put.stored
 
     async def hit(self, number: int, size: int) -> None:
         """Look up and hit."""
@@ -79,6 +89,9 @@ class DiskcacheRival:
     def __init__(self, directory: Path) -> None:
         """Keep values under ``directory``."""
         self._cache: Any = diskcache.Cache(str(directory / "diskcache"))
+
+    async def prepare(self, number: int, size: int) -> None:
+        """Nothing comes before."""
 
     async def store(self, number: int, size: int) -> None:
         """Set."""
@@ -119,6 +132,9 @@ class LitellmRival(AbstractAsyncContextManager["LitellmRival"]):
         self._library.cache = None
         self._server.__exit__(None, None, None)
 
+    async def prepare(self, number: int, size: int) -> None:
+        """Nothing comes before."""
+
     async def store(self, number: int, size: int) -> None:
         """Ask; litellm stores the reply in a task of its own."""
         await self.ask(number, size, caching=True)
@@ -155,6 +171,9 @@ class LangchainRival:
         outputs = importlib.import_module("langchain_core.outputs")
         self._generation = outputs.Generation
         self._cache = caches.SQLiteCache(database_path=str(directory / "langchain.db"))
+
+    async def prepare(self, number: int, size: int) -> None:
+        """Nothing comes before."""
 
     async def store(self, number: int, size: int) -> None:
         """Update."""
