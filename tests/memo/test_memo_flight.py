@@ -288,3 +288,28 @@ def test_a_fork_does_not_inherit_its_parents_claims(tmp_path):
         os.kill(sleeper, signal.SIGKILL)
         os.waitpid(sleeper, 0)
         other.close()
+
+
+def test_many_threads_write_and_read_one_directory(tmp_path, ask, answer):
+    memo = Memo(DiskStore(tmp_path / "memo"), on_fault=pytest.fail)
+    wrong = []
+
+    async def work(thread):
+        for number in range(40):
+            name = f"{(thread + number) % 20}"
+            found = await memo.lookup(ask(name), wait_s=30)
+            if isinstance(found, Miss):
+                await memo.put(found.lease, answer(name.encode()))
+            elif found.entry.reply != name.encode():
+                wrong.append(found)
+
+    asyncio.run(memo.open())
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(work(n))) for n in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert not wrong
+    counts = memo.stats.steps["plan"]
+    assert (counts.stored, counts.hits) == (20, 300)
+    asyncio.run(memo.aclose())
