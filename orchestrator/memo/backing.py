@@ -40,18 +40,22 @@ class Backing:
         )
         self._until_trim = TRIM_EVERY
         self._entries: dict[str, tuple[bytes, Entry]] = {}
+        self._is_open = False
 
     async def open(self) -> None:
-        """Open the store; if that fails both sides rest."""
+        """Open the store; if that fails both sides rest, and then it is tried again."""
         try:
             await self._on_thread(self.store.open)
         except StoreFault as error:
             self.guard.failed("read", error)
             self.guard.failed("write", error)
+        else:
+            self._is_open = True
 
     async def aclose(self) -> None:
         """Finish what is queued, and close the store."""
         await asyncio.to_thread(self._threads.shutdown)
+        self._is_open = False
         try:
             self.store.close()
         except StoreFault as error:
@@ -114,7 +118,7 @@ class Backing:
 
         A store that cannot be written shares nothing between processes, so no one waits for it.
         """
-        if not self.guard.usable("write"):
+        if not self.guard.usable("write") or not self._is_open:
             return None
         if self.store.direct:
             return await self._call("claim", lambda: self.store.claim(key))
@@ -152,6 +156,10 @@ class Backing:
         """Call the store unless that side rests; ``None`` if it rests or fails."""
         if not self.guard.usable(side):
             return None
+        if not self._is_open:
+            await self.open()
+            if not self._is_open:
+                return None
         try:
             if self.store.direct:
                 try:

@@ -14,6 +14,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +109,16 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no type h
         """Do nothing: no row of ours names a file, and one that does is not to be believed."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is open. The caches are ``Any``: diskcache has no type hints."""
+
+    entries: Any
+    sources: Any
+    recent: Recent
+    locks: FlightLocks
+
+
 class DiskStore:
     """Entries in a directory of their own, shared by all threads and processes of one machine."""
 
@@ -120,12 +131,9 @@ class DiskStore:
         self.directory = Path(directory)
         self._settings = settings or StoreSettings()
         self._popularity = Popularity()
-        self._entries: Any = None  # diskcache has no type hints
-        self._sources: Any = None
-        self._recent: Recent | None = None
+        self._parts: _Parts | None = None
         # SQLite lets one write at a time; waiting for a turn here is cheaper than there.
         self._writing = threading.Lock()
-        self._locks: FlightLocks | None = None
 
     def open(self) -> None:
         """Open or create the directory and what is in it.
@@ -133,47 +141,47 @@ class DiskStore:
         Raises:
             StoreFault: If that is not possible, or others could write there.
         """
-        if self._locks is not None:
+        if self._parts is not None:
             return
-        with self._faults("open"):
+        with self._faults("open"), contextlib.ExitStack() as opened:
             self._make_private()
-            self._entries = self._cache("entries", size_limit=self._settings.size_limit_bytes)
-            self._sources = self._cache("sources", size_limit=2**40)
-            self._recent = Recent(self.directory / "written")
-            self._locks = FlightLocks(self.directory / "flights.lock")
+            entries = opened.enter_context(self._cache("entries"))
+            sources = opened.enter_context(self._cache("sources"))
+            recent = Recent(self.directory / "written")
+            opened.callback(recent.close)
+            locks = FlightLocks(self.directory / "flights.lock")
+            self._parts = _Parts(entries, sources, recent, locks)
+            opened.pop_all()
 
     def close(self) -> None:
         """Close this thread's connections and give back all claims."""
-        locks, self._locks = self._locks, None
-        recent, self._recent = self._recent, None
-        if recent is not None:
-            recent.close()
-        if locks is not None:
-            locks.close()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.locks.close()
+            parts.recent.close()
             with self._faults("close"):
-                self._entries.close()
-                self._sources.close()
+                parts.entries.close()
+                parts.sources.close()
 
     def get(self, key: str) -> bytes | None:
         """The value, or ``None``."""
         self._popularity.note(key)
-        return self._read(self._opened(), key, key)
+        parts = self._opened()
+        return self._read(parts, parts.entries, key, key)
 
     def put(self, key: str, value: bytes, *, keep_for_s: float) -> None:
         """Store ``value`` for at most ``keep_for_s`` seconds."""
         require_storable(key, value, self._settings.max_value_bytes)
-        entries, keep_for_s = self._opened(), min(keep_for_s, self._settings.max_age_s)
-        recent = self._recent
-        assert recent is not None
+        parts, keep_for_s = self._opened(), min(keep_for_s, self._settings.max_age_s)
         with self._writing:
-            before = recent.token(key)
+            before = parts.recent.token(key)
             with self._faults("write"):
-                entries.set(key, value, expire=keep_for_s)
-            recent.written(key, before, value, keep_for_s)
+                parts.entries.set(key, value, expire=keep_for_s)
+            parts.recent.written(key, before, value, keep_for_s)
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete entries; how many there were."""
-        entries, gone, rest = self._opened(), 0, list(keys)
+        entries, gone, rest = self._opened().entries, 0, list(keys)
         while rest:
             batch, rest = rest[:_DELETED_AT_ONCE], rest[_DELETED_AT_ONCE:]
             gone += self._patiently(_delete_all, entries, batch)
@@ -189,17 +197,17 @@ class DiskStore:
     def scan(self) -> Iterator[str]:
         """All keys, oldest first; a row whose key is no text is passed over."""
         with self._faults("read"):
-            yield from filter(None, self._opened())
+            yield from filter(None, self._opened().entries)
 
     def extent(self) -> Extent:
         """How much it holds."""
         with self._faults("read"):
-            entries = self._opened()
+            entries = self._opened().entries
             return Extent(len(entries), entries.volume())
 
     def trim(self) -> int:
         """Delete what is past its time, then what is asked for least until 95 % of a limit."""
-        limits, entries = self._settings, self._opened()
+        limits, entries = self._settings, self._opened().entries
         gone: int = self._patiently(entries.expire)
         with self._faults("read"):
             held = len(entries)
@@ -217,63 +225,56 @@ class DiskStore:
 
     def sources(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """The record of each source, in order."""
-        self._opened()
-        return [self._read(self._sources, name, f"source {name}") for name in names]
+        parts = self._opened()
+        return [self._read(parts, parts.sources, name, f"source {name}") for name in names]
 
     def set_source(self, name: str, record: bytes) -> None:
         """Replace the record of a source."""
-        self._opened()
-        self._patiently(self._sources.set, name, record)
+        self._patiently(self._opened().sources.set, name, record)
 
     def add_source(self, name: str, record: bytes) -> bytes:
         """Write the record of a source that has none; the record it has now."""
-        self._opened()
-        self._patiently(self._sources.add, name, record)
+        sources = self._opened().sources
+        self._patiently(sources.add, name, record)
         with self._faults("read"):
-            kept: bytes = self._sources.get(name) or record
+            kept: bytes = sources.get(name) or record
         return kept
 
     def claim(self, key: str) -> bool:
         """Take the flight of ``key`` if no one has it; whether it was taken."""
         with self._faults("claim"):
-            return self._locked().claim(key)
+            return self._opened().locks.claim(key)
 
     def release(self, key: str) -> None:
         """Give a claimed flight back."""
-        if self._locks is not None:
+        if self._parts is not None:
             with self._faults("claim"):
-                self._locks.release(key)
+                self._parts.locks.release(key)
 
     def claimed_elsewhere(self) -> bool:
         """Whether claims reach beyond this process."""
-        return self._locks is not None and self._locks.between_processes
+        return self._parts is not None and self._parts.locks.between_processes
 
-    def _read(self, cache: Any, key: str, name: str) -> bytes | None:  # noqa: ANN401 - diskcache has no type hints
-        recent = self._recent
-        assert recent is not None
-        value = recent.find(name)
+    def _read(self, parts: _Parts, cache: Any, key: str, name: str) -> bytes | None:  # noqa: ANN401 - diskcache has no type hints
+        value = parts.recent.find(name)
         if isinstance(value, Unknown):
-            token = recent.token(name)
+            token = parts.recent.token(name)
             try:
                 value, expires_s = cache.get(key, expire_time=True)
             except _FAULTS as error:
                 raise self._fault("read", error) from error  # noqa: EM101 - a word of the message
             valid_s = VALID_S if expires_s is None else expires_s - time.time()
-            recent.keep(name, token, value, valid_s)
+            parts.recent.keep(name, token, value, valid_s)
         return value
 
-    def _opened(self) -> Any:  # noqa: ANN401 - diskcache has no type hints
-        if self._locks is None:
+    def _opened(self) -> _Parts:
+        parts = self._parts
+        if parts is None:
             message = f"the memo at {self.directory} is not open"
             raise StoreFault(message)
-        return self._entries
+        return parts
 
-    def _locked(self) -> FlightLocks:
-        self._opened()
-        assert self._locks is not None
-        return self._locks
-
-    def _cache(self, name: str, *, size_limit: int) -> Any:  # noqa: ANN401 - diskcache has no type hints
+    def _cache(self, name: str) -> Any:  # noqa: ANN401 - diskcache has no type hints
         return diskcache.Cache(
             str(self.directory / name),
             timeout=BUSY_TIMEOUT_S,
@@ -281,7 +282,6 @@ class DiskStore:
             # Our own trim() evicts, on a thread; a put or a hit never does.
             eviction_policy="none",
             cull_limit=0,
-            size_limit=size_limit,
             disk_min_file_size=2**62,
             statistics=0,
             tag_index=0,
@@ -301,8 +301,7 @@ class DiskStore:
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
 
     def _patiently(self, write: Callable[..., _T], *args: object) -> _T:
-        recent = self._recent
-        assert recent is not None
+        recent = self._opened().recent
         until = time.monotonic() + PATIENCE_S
         while True:
             try:

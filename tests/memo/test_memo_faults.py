@@ -53,6 +53,11 @@ async def stored(directory, one, answer):
         return memo._keyed(one)[0]
 
 
+@pytest.fixture
+def memo_parts(ask, answer, faults):
+    return ask, answer, faults
+
+
 def database(directory):
     return contextlib.closing(sqlite3.connect(directory / "entries" / "cache.db"))
 
@@ -121,17 +126,22 @@ async def test_hostile_settings_are_at_most_a_fault(tmp_path, ask, answer, fault
 
 
 @pytest.mark.parametrize("place", ["entries", "sources"])
-async def test_a_corrupt_database_is_reported_once(tmp_path, ask, answer, faults, place):
-    directory = tmp_path / "memo"
+async def test_a_corrupt_database_is_reported_once(tmp_path, memo_parts, clock, place):
+    directory, (ask, answer, faults) = tmp_path / "memo", memo_parts
     await stored(directory, ask(), answer())
     for leftover in (directory / place).glob("cache.db-*"):
         leftover.unlink()
     (directory / place / "cache.db").write_bytes(b"no database at all" * 1_000)
-    async with Memo(DiskStore(directory), on_fault=faults) as memo:
+    async with Memo(DiskStore(directory), on_fault=faults, clock=clock) as memo:
         assert await pay(memo, ask(), answer()) == [Miss] * 3
-    assert len(faults) == 1
-    assert faults[0].kind == "store"
-    assert str(directory) in faults[0].message
+        clock.pass_s(RETRY_AFTER_S)
+        assert await pay(memo, ask(), answer()) == [Miss] * 3
+        assert len(faults) == 1
+        assert faults[0].kind == "store"
+        assert str(directory) in faults[0].message
+        shutil.rmtree(directory)  # as the reader of the message would
+        clock.pass_s(RETRY_AFTER_S)
+        assert await pay(memo, ask(), answer()) == [Miss, Hit, Hit]
 
 
 async def test_a_truncated_file_is_reported_once(tmp_path, ask, answer, faults):
@@ -172,8 +182,8 @@ async def test_a_full_disk_still_serves_hits_and_is_reported_once(
     store = DiskStore(directory)
     async with Memo(store, on_fault=faults, clock=clock) as memo:
         assert await pay(memo, ask("old"), answer()) == [Miss, Hit, Hit]
-        pages = store._entries._sql("PRAGMA page_count").fetchone()[0]
-        store._entries._sql(f"PRAGMA max_page_count = {pages}")  # SQLite says: disk is full
+        pages = store._parts.entries._sql("PRAGMA page_count").fetchone()[0]
+        store._parts.entries._sql(f"PRAGMA max_page_count = {pages}")  # SQLite says: disk is full
         big = answer(b"x" * 100_000)
         assert await pay(memo, ask("new"), big) == [Miss] * 3
         assert await pay(memo, ask("old"), answer()) == [Hit] * 3
@@ -184,7 +194,7 @@ async def test_a_full_disk_still_serves_hits_and_is_reported_once(
         assert [fault.message.partition(": ")[2] for fault in faults] == [
             "database or disk is full"
         ]
-        store._entries._sql("PRAGMA max_page_count = 1000000")
+        store._parts.entries._sql("PRAGMA max_page_count = 1000000")
         clock.pass_s(RETRY_AFTER_S)
         assert await pay(memo, ask("new"), big) == [Miss, Hit, Hit]
 
@@ -325,8 +335,9 @@ async def test_without_versions_of_its_sources_nothing_is_shared(tmp_path, ask, 
     store = DiskStore(tmp_path / "memo")
     async with Memo(store, on_fault=faults) as memo:
         assert await pay(memo, ask(settings=rules), answer(), times=2) == [Miss, Hit]
-        store._sources.get = store._sources.set = store._sources.add = _broken
-        store._recent.all_written()  # what was read lately does not hide it
+        for name in ("get", "set", "add"):
+            setattr(store._parts.sources, name, _broken)
+        store._parts.recent.all_written()  # what was read lately does not hide it
         found = await memo.lookup(ask(settings=rules))
         assert (found.reason, found.lease) == ("fault", None)
         assert await memo.touch("acme", "catalog") is None

@@ -273,13 +273,17 @@ def test_a_fork_does_not_inherit_its_parents_claims(tmp_path):
     assert store.claim("ab" * 32)
     child = os.fork()
     if child == 0:  # pragma: no cover - in the child
-        os._exit(int(store._locks.claim("ab" * 32)))
+        claimed = True
+        try:
+            claimed = store._parts.locks.claim("ab" * 32)
+        finally:
+            os._exit(int(claimed))
     assert os.waitpid(child, 0)[1] == 0  # not claimed there: the parent holds it
     sleeper = os.fork()
     if sleeper == 0:  # pragma: no cover - in the child
         time.sleep(60)
         os._exit(0)
-    store._locks.close()  # as the parent's death would
+    store._parts.locks.close()  # as the parent's death would
     other = DiskStore(tmp_path / "memo")
     other.open()
     try:

@@ -64,6 +64,7 @@ class Partitions(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.memo = Memo(MemoryStore())
+        asyncio.run(self.memo.open())
         self.operations = 0
 
     @rule(
