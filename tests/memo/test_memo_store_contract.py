@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from orchestrator.memo.disk import DiskStore
+from orchestrator.memo.disk import BytesDisk, DiskStore
 from orchestrator.memo.memory_store import MemoryStore
 from orchestrator.memo.redis_store import RedisStore
 from orchestrator.memo.settings import StoreSettings
-from orchestrator.memo.store import StoreFault
+from orchestrator.memo.store import StoreFault, ValueRefused
 from orchestrator.testing.memo_store import KEY, MemoStoreContract
 
 
@@ -113,3 +113,9 @@ def _until(call, *, seconds):
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("mode", [2, 3, 4])
+def test_the_disk_refuses_every_mode_but_plain_bytes(tmp_path, mode):
+    with pytest.raises(ValueRefused):
+        BytesDisk(str(tmp_path)).fetch(mode, None, b"cos\nsystem\n(S'true'\ntR.", False)
