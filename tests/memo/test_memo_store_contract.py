@@ -118,4 +118,4 @@ def _until(call, *, seconds):
 @pytest.mark.parametrize("mode", [2, 3, 4])
 def test_the_disk_refuses_every_mode_but_plain_bytes(tmp_path, mode):
     with pytest.raises(ValueRefused):
-        BytesDisk(str(tmp_path)).fetch(mode, None, b"cos\nsystem\n(S'true'\ntR.", False)
+        BytesDisk(str(tmp_path)).fetch(mode, None, b"cos\nsystem\n(S'true'\ntR.", read=False)
