@@ -72,6 +72,7 @@ class Halt:
         spent: How much of it was used, with its unit.
         step: The step that could not start; ``None`` if the halt hit no step.
         detail: A sentence for people: what happened and what to change.
+        holder: Whose exactly: a task id, a user, a team; empty where the scope says it all.
     """
 
     reason: HaltReason
@@ -80,6 +81,7 @@ class Halt:
     spent: Quantity | None = None
     step: str | None = None
     detail: str = ""
+    holder: str = ""
 
 
 class Halted(BaseException):

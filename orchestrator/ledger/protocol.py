@@ -58,7 +58,9 @@ class Ledger(Protocol):
         """Make ``owner`` the owner under the next epoch, set the task running and clear its signal.
 
         In the same transaction every open attempt of an older epoch expires: its reserve becomes
-        disputed. The budget and the limits grow by what is given.
+        disputed. The budget and the limits grow by what is given. Tasks inside it are fenced too.
+
+        A completed task is left as it is: the record says ``completed``, and nothing changed.
 
         Raises:
             TaskNotFound: If there is no such task.
@@ -67,6 +69,10 @@ class Ledger(Protocol):
 
     async def task(self, task_id: str) -> TaskRecord | None:
         """The task, or ``None``."""
+        ...
+
+    async def family(self, task_id: str) -> Sequence[str]:
+        """The task's id and the ids of all tasks that ran inside it, outermost first."""
         ...
 
     async def history(self, task_id: str) -> TaskHistory:
@@ -114,6 +120,8 @@ class Ledger(Protocol):
 
     async def signal(self, task_id: str, reason: HaltReason) -> None:
         """Ask a running task to stop, whichever process runs it: its next reserve is refused.
+
+        So is that of every task inside it. A task that does not run is left as it is.
 
         Raises:
             TaskNotFound: If there is no such task.

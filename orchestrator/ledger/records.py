@@ -16,6 +16,11 @@ from orchestrator.core.usage import Usage
 AttemptKind = Literal["ask", "retry", "escalation"]
 EndKind = Literal["settled", "released", "expired"]
 
+HALTED_UNSENT = "halted before it was sent"
+WITHDRAWN = "withdrawn before it was made"
+NEVER_SENT = frozenset({HALTED_UNSENT, WITHDRAWN})
+"""Errors of attempts that were released because their request never left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -89,7 +94,12 @@ class AttemptIntent:
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.
         expires_at: When the hold of a dead owner may be expired: deadline of the attempt + 10 s.
-        at: When the intent was made.
+            The time from ``at`` to here is the hold's life, which begins when it is granted: an
+            attempt that waited for money has as much of it as one that did not. The record that is
+            stored says when it really ends.
+        at: When the intent was made; it decides in which windows the attempt counts.
+        token_bound: Input and output tokens of that worst case, which count against
+            ``limits.tokens`` where nobody says how many there were.
     """
 
     attempt_id: str
@@ -104,6 +114,7 @@ class AttemptIntent:
     reserve: Money
     expires_at: datetime
     at: datetime
+    token_bound: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +157,26 @@ class AttemptRecord:
 
     intent: AttemptIntent
     end: AttemptEnd | None
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether its request may have left: a hold that was given back unused made none."""
+        return self.end is None or self.end.error not in NEVER_SENT
+
+    @property
+    def tokens(self) -> int:
+        """Tokens it counts for.
+
+        As many as the provider said. Where it did not, or not believably: the bound if the money is
+        booked at its bound too or still held, and none if the attempt was not billed.
+        """
+        intent, end = self.intent, self.end
+        if end is None:
+            return intent.token_bound
+        if end.usage is not None:
+            return end.usage.total_tokens
+        is_free = end.end == "released" or end.cost < intent.reserve
+        return 0 if is_free else intent.token_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +266,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskClosing:
-    """What is stored when a run of a task returns."""
+    """What is stored when a run of a task returns; ``running_s`` is the time of this run alone."""
 
     task_id: str
     epoch: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from orchestrator.core.errors import OrchestratorError
@@ -23,6 +23,8 @@ class ModelRequest:
         tools: Tool definitions, in OpenAI's form.
         schema: JSON Schema the reply should follow, or ``None``.
         schema_name: A name for the schema; some providers ask for one.
+        parameters: Further parameters in OpenAI's names (``tool_choice``, ``stop``,
+            ``temperature``), as the caller gave them.
     """
 
     settings: ModelSettings
@@ -30,6 +32,7 @@ class ModelRequest:
     tools: Sequence[Mapping[str, Any]] = ()
     schema: Mapping[str, Any] | None = None
     schema_name: str = "reply"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ class ModelCallError(OrchestratorError):
         self.kind: FailureKind = kind
         self.status = status
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_about_request(self) -> bool:
+        """Whether the request itself was rejected, not the key, the account or the model's name."""
+        return self.kind == "rejected" and self.status not in {None, 401, 403, 404}
 
 
 class ModelClient(Protocol):

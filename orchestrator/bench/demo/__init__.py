@@ -1,0 +1,1 @@
+"""Questions this project wrote, and replies of simulated models to them."""

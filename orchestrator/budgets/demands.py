@@ -1,0 +1,58 @@
+"""What one attempt asks of every budget it counts on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from orchestrator.budgets.rules import BudgetRule
+from orchestrator.budgets.windows import account_for
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
+from orchestrator.ledger.records import Account, Demand
+
+
+def demands(
+    rules: Iterable[BudgetRule],
+    scope: Scope,
+    now: datetime,
+    *,
+    finish: bool,
+    inherited: Iterable[Demand] = (),
+) -> tuple[Demand, ...]:
+    """What one attempt of ``scope`` asks at ``now``, one demand per account.
+
+    Args:
+        rules: The budgets of the policy; one whose holder the scope lacks asks nothing.
+        scope: Who spends.
+        now: When, aware.
+        finish: Whether the step may draw on the ``finish_reserve``.
+        inherited: Demands on the budgets of the tasks this one runs inside.
+
+    Returns:
+        In order of account keys: every process takes accounts in the same order, so that no two
+        can wait for each other. Where several budgets fall on one account, the tightest.
+
+    Raises:
+        ValueError: If ``now`` has no time zone.
+    """
+    tightest: dict[str, Demand] = {}
+    for demand in (*_own(rules, scope, now, finish=finish), *inherited):
+        key = demand.account.key
+        if key not in tightest or _room(demand) < _room(tightest[key]):
+            tightest[key] = demand
+    return tuple(tightest[key] for key in sorted(tightest))
+
+
+def _own(
+    rules: Iterable[BudgetRule], scope: Scope, now: datetime, *, finish: bool
+) -> Iterable[Demand]:
+    for rule in rules:
+        account: Account | None = account_for(rule, scope, now)
+        if account is not None:
+            withheld = Money.ZERO if finish else rule.finish_reserve
+            yield Demand(account, rule.limit, withheld)
+
+
+def _room(demand: Demand) -> Money:
+    return demand.limit - demand.withheld

@@ -1,0 +1,115 @@
+"""``orchestrator report``: what was spent, by whom and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.options import DEFAULT_STORE, JsonOption, StoreOption
+from orchestrator.cli.output import print_json
+from orchestrator.core.money import Money
+
+if TYPE_CHECKING:
+    from orchestrator.ledger.reading import Total
+
+COUNTS = ("attempts", "input_tokens", "output_tokens")
+
+app = typer.Typer(no_args_is_help=True, help="What was spent, by whom and on what.")
+
+
+@app.callback()
+def options() -> None:
+    """What was spent, by whom and on what."""
+
+
+@app.command()
+def cost(
+    *,
+    by: Annotated[
+        str,
+        typer.Option(help="Any of org, team, agent, user, tenant, task, step, model; by commas."),
+    ] = "team,agent,step,model",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="First moment: 2026-11-01 or 2026-11-01T08:00+01:00."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Moment after the last; UTC if no zone.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show cost by the dimensions you name.
+
+    What is known, what is estimated and what is in doubt stand apart.
+    """
+    from orchestrator.reports.cost import cost_by, dimensions, moment
+
+    try:
+        wanted = dimensions(by)
+        first, after = moment(since), moment(until)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    totals = cost_by(store, wanted, since=first, until=after)
+    if as_json:
+        print_json([_plain(wanted, total) for total in totals])
+    elif totals:
+        _print_table(wanted, totals)
+    else:
+        typer.echo(f"Nothing was asked of a model in this period ({store}).")
+
+
+def _plain(wanted: Sequence[str], total: Total) -> dict[str, object]:
+    return dict(zip(wanted, total.group, strict=True)) | {
+        "attempts": total.attempts,
+        "cost_usd": total.cost,
+        "known_usd": total.known,
+        "estimated_usd": total.estimated,
+        "in_doubt_usd": total.unknown,
+        "in_doubt": total.unknown_attempts,
+        "overrun_usd": total.overrun,
+        "input_tokens": total.input_tokens,
+        "output_tokens": total.output_tokens,
+    }
+
+
+def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
+    from orchestrator.cli.tables import new_table, numbers, print_table, words
+
+    # What all rows have in common is said once; the place belongs to what differs.
+    places = range(len(wanted))
+    common = [place for place in places if len({total.group[place] for total in totals}) == 1]
+    shown = [place for place in places if place not in common] or common[:1]
+    unsure = any(total.cost != total.known for total in totals)
+    table = new_table(
+        [
+            *(words(wanted[place]) for place in shown),
+            *map(numbers, ("attempts", "tokens\nin", "tokens\nout")),
+            *(map(numbers, ("known", "estimated", "in doubt")) if unsure else ()),
+            numbers("cost"),
+        ],
+        title=", ".join(
+            f"{wanted[place]} {totals[0].group[place] or '-'}"
+            for place in common
+            if place not in shown
+        ),
+    )
+    for total in totals:
+        table.add_row(
+            *(total.group[place] or "-" for place in shown), *_figures([total], unsure=unsure)
+        )
+    if len(totals) > 1:
+        table.add_section()
+        table.add_row("all", *[""] * (len(shown) - 1), *_figures(totals, unsure=unsure))
+    print_table(table)
+
+
+def _figures(totals: Sequence[Total], *, unsure: bool) -> list[str]:
+    apart = ("known", "estimated", "unknown") if unsure else ()
+    return [
+        *(f"{sum(getattr(total, name) for total in totals):,}" for name in COUNTS),
+        *(str(sum((getattr(total, name) for total in totals), Money.ZERO)) for name in apart),
+        str(sum((total.cost for total in totals), Money.ZERO)),
+    ]

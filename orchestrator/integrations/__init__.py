@@ -1,0 +1,1 @@
+"""For agents that exist already: a LangChain chat model that is governed."""

@@ -1,0 +1,326 @@
+"""Reading a ledger for reports and the command line, beside those who write."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+
+from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.events import Certainty, TaskStatus
+from orchestrator.core.money import Money
+from orchestrator.core.usage import Usage
+from orchestrator.ledger.factory import sqlite_path
+from orchestrator.ledger.records import AttemptKind, EndKind, TaskRecord
+from orchestrator.ledger.rows import from_us, to_us
+from orchestrator.ledger.sqlite_rows import Row, read_task
+from orchestrator.ledger.sqlite_schema import check_version
+
+Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """One attempt with all that a report groups by.
+
+    Attributes:
+        attempt_id: The attempt.
+        task_id: Its task.
+        org: Who pays, as are the next four.
+        team: The team inside it.
+        agent: The agent inside that.
+        user: The end user, if known.
+        tenant: The isolation boundary.
+        step: The step that asked.
+        model: The model's name in the policy.
+        provider_model: The name the provider was asked for.
+        served_model: The name the provider says it served.
+        kind: First try, retry or escalation.
+        end: ``None`` while it is open.
+        cost: What was booked and what was billed above it; the reserve while it is open.
+        overrun: The part of ``cost`` above the reserve.
+        certainty: How sure ``cost`` is; ``unknown`` while it is open.
+        usage: Tokens, if the provider's count was believable.
+        price_source: Where the price came from.
+        error: Why there is no reply.
+        at: When the intent was made.
+        ended_at: When it ended.
+        seconds: From intent to end.
+    """
+
+    attempt_id: str
+    task_id: str
+    org: str
+    team: str
+    agent: str
+    user: str | None
+    tenant: str
+    step: str
+    model: str
+    provider_model: str
+    served_model: str | None
+    kind: AttemptKind
+    end: EndKind | None
+    cost: Money
+    overrun: Money
+    certainty: Certainty
+    usage: Usage | None
+    price_source: str | None
+    error: str | None
+    at: datetime
+    ended_at: datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What the attempts of one group cost.
+
+    Attributes:
+        group: The value of each dimension asked for, in order.
+        attempts: How many, open ones too.
+        known: Cost that is sure.
+        estimated: Cost that is a bound.
+        unknown: Held for attempts that are open or in doubt.
+        unknown_attempts: How many of these.
+        overrun: The part of the cost that providers billed above their bound.
+        input_tokens: Where providers said so.
+        output_tokens: Where providers said so.
+    """
+
+    group: tuple[str | None, ...]
+    attempts: int
+    known: Money
+    estimated: Money
+    unknown: Money
+    unknown_attempts: int
+    overrun: Money
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def cost(self) -> Money:
+        """Known, estimated and unknown together."""
+        return self.known + self.estimated + self.unknown
+
+
+class LedgerReader:
+    """A read-only connection to a SQLite ledger. For one thread; use it in a ``with`` block."""
+
+    def __init__(self, path: Path) -> None:
+        """Connect.
+
+        Raises:
+            LedgerUnavailable: If there is no ledger, or one this version cannot read.
+        """
+        try:
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+        except sqlite3.OperationalError as error:
+            message = f"there is no ledger at {path}; run an agent first, or name another store"
+            raise LedgerUnavailable(message) from error
+        try:
+            # Not mode=ro: a write-ahead log cannot be read without its index, which may be absent.
+            self._db.execute("PRAGMA query_only = ON")
+            check_version(self._db)
+        except (sqlite3.Error, LedgerUnavailable) as error:
+            self._db.close()
+            message = f"{path} is no ledger this version can read: {error}"
+            raise LedgerUnavailable(message) from error
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Disconnect."""
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._db.close()
+
+    def tasks(
+        self,
+        *,
+        status: TaskStatus | None = None,
+        team: str | None = None,
+        agent: str | None = None,
+        limit: int = 100,
+    ) -> list[TaskRecord]:
+        """The newest tasks, without their bodies.
+
+        Args:
+            status: Only these.
+            team: Only this team's.
+            agent: Only this agent's.
+            limit: At most so many.
+        """
+        with self._reading():
+            found = self._db.execute(
+                "SELECT t.*, NULL, NULL, NULL FROM task_records t"
+                " WHERE status = coalesce(?, status) AND team = coalesce(?, team)"
+                " AND agent = coalesce(?, agent) ORDER BY at_us DESC, task_id DESC LIMIT ?",
+                (status, team, agent, limit),
+            )
+            return [read_task(row) for row in found]
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """One task, without its bodies."""
+        with self._reading():
+            found = self._db.execute(
+                "SELECT t.*, NULL, NULL, NULL FROM task_records t WHERE task_id = ?", (task_id,)
+            ).fetchone()
+            return None if found is None else read_task(found)
+
+    def attempts_of(self, task_id: str) -> list[Spending]:
+        """The attempts of a task and of the tasks inside it, in order."""
+        with self._reading():
+            return [_read_spending(row) for row in self._db.execute(_ATTEMPTS_OF, (task_id,))]
+
+    def attempts(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Spending]:
+        """Attempts whose intent was made in ``since <= at < until``, oldest first."""
+        with self._reading():
+            for row in self._db.execute(_ATTEMPTS, _period(since, until)):
+                yield _read_spending(row)
+
+    def totals(
+        self,
+        by: Sequence[Dimension],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Total]:
+        """What the attempts of a period cost, grouped; dearest first.
+
+        Args:
+            by: What to group by; nothing gives one total, of no attempts perhaps.
+            since: First instant of the period.
+            until: First instant after it.
+        """
+        columns = [_COLUMNS[dimension] for dimension in by]
+        grouping = f"GROUP BY {', '.join(columns)}" if columns else ""
+        selected = "".join(f", {column}" for column in columns)
+        with self._reading():
+            found = self._db.execute(
+                _TOTALS.format(selected=selected, grouping=grouping), _period(since, until)
+            )
+            totals = [_read_total(row) for row in found]
+        return sorted(
+            totals, key=lambda total: (-total.cost.nano, [it or "" for it in total.group])
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = f"the ledger cannot be read: {error}"
+            raise LedgerUnavailable(message) from error
+
+
+def reader_from_url(url: str) -> LedgerReader:
+    """A reader of the ledger that ``url`` names.
+
+    Raises:
+        LedgerUnavailable: If it cannot be read from outside of its process.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        message = f"the store {url!r} cannot be read from here; name a sqlite: store"
+        raise LedgerUnavailable(message)
+    return LedgerReader(path)
+
+
+_COLUMNS: Mapping[Dimension, str] = MappingProxyType(
+    {
+        "org": "t.org",
+        "team": "t.team",
+        "agent": "t.agent",
+        "user": "t.user",
+        "tenant": "t.tenant",
+        "task": "r.task_id",
+        "step": "r.step",
+        "model": "r.model",
+    }
+)
+_SPENDING = """
+SELECT r.attempt_id, r.task_id, t.org, t.team, t.agent, t.user, t.tenant, r.step, r.model,
+    r.provider_model, r.served_model, r.kind, r.end, coalesce(r.cost + r.overrun, r.reserve),
+    coalesce(r.overrun, 0), coalesce(r.certainty, 'unknown'), r.input_tokens, r.output_tokens,
+    r.cached_input_tokens, r.cache_write_tokens, r.reasoning_tokens, r.price_source, r.error,
+    r.at_us, r.ended_at_us, r.seconds
+FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
+"""
+_ATTEMPTS = f"{_SPENDING} WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r.seq"
+_ATTEMPTS_OF = f"""{_SPENDING}
+JOIN task_holders h ON h.task_id = r.task_id AND h.kind = 'task' AND h.identity = ?
+ORDER BY r.at_us, r.seq
+"""
+_TOTALS = """
+SELECT count(*),
+    coalesce(sum(CASE r.certainty WHEN 'known' THEN r.cost + r.overrun END), 0),
+    coalesce(sum(CASE r.certainty WHEN 'estimated' THEN r.cost + r.overrun END), 0),
+    coalesce(sum(CASE coalesce(r.certainty, 'unknown') WHEN 'unknown'
+        THEN coalesce(r.cost + r.overrun, r.reserve) END), 0),
+    count(CASE coalesce(r.certainty, 'unknown') WHEN 'unknown' THEN 1 END),
+    coalesce(sum(r.overrun), 0), coalesce(sum(r.input_tokens), 0),
+    coalesce(sum(r.output_tokens), 0)
+    {selected}
+FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
+WHERE r.at_us >= ? AND r.at_us < ? {grouping}
+"""
+
+
+def _period(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    return (
+        -(2**63) if since is None else to_us(since),
+        2**63 - 1 if until is None else to_us(until),
+    )
+
+
+def _read_spending(row: Row) -> Spending:
+    return Spending(
+        attempt_id=row[0],
+        task_id=row[1],
+        org=row[2],
+        team=row[3],
+        agent=row[4],
+        user=row[5],
+        tenant=row[6],
+        step=row[7],
+        model=row[8],
+        provider_model=row[9],
+        served_model=row[10],
+        kind=row[11],
+        end=row[12],
+        cost=Money(row[13]),
+        overrun=Money(row[14]),
+        certainty=row[15],
+        usage=None if row[16] is None else Usage(*row[16:21]),
+        price_source=row[21],
+        error=row[22],
+        at=from_us(row[23]),
+        ended_at=None if row[24] is None else from_us(row[24]),
+        seconds=row[25],
+    )
+
+
+def _read_total(row: Row) -> Total:
+    return Total(
+        group=tuple(row[8:]),
+        attempts=row[0],
+        known=Money(row[1]),
+        estimated=Money(row[2]),
+        unknown=Money(row[3]),
+        unknown_attempts=row[4],
+        overrun=Money(row[5]),
+        input_tokens=row[6],
+        output_tokens=row[7],
+    )

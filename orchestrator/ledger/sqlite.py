@@ -1,0 +1,204 @@
+"""A store in one SQLite file: only what SQLite does in its own way."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.ledger import sqlite_rows as rows
+from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted
+from orchestrator.ledger.sqlite_queries import SqliteQueries
+from orchestrator.ledger.sqlite_rows import read_hold
+from orchestrator.ledger.sqlite_schema import migrate
+
+FaultPoint = Literal["before begin", "before commit", "after commit"]
+
+BUSY_FOR_S = 5.0
+"""How long another process may keep the file locked before the ledger counts as unavailable."""
+
+_TASK = "SELECT epoch, status, signal FROM tasks WHERE task_id = ?"
+_ACCOUNT_BY_KEY = (
+    "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts WHERE key = ?"
+)
+_ACCOUNT_BY_ID = (
+    "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts"
+    " WHERE account_id = ?"
+)
+_HOLD = (
+    "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
+    " a.expires_at_us, h.seq IS NOT NULL FROM attempts a LEFT JOIN holds h ON h.seq = a.seq"
+    " WHERE a.attempt_id = ?"
+)
+
+
+class SqliteStore(SqliteQueries):
+    """Write-ahead log, every commit on disk, one connection."""
+
+    shared = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_for_s: float = BUSY_FOR_S,
+        faults: Callable[[FaultPoint], None] | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: The file; made with its directory if absent, for this user's eyes only.
+            busy_for_s: Seconds to try while another process writes.
+            faults: Called at named points, so that a test can fail or die there.
+        """
+        super().__init__()
+        self._path = path
+        self._faults = faults
+        # Jittered, and not SQLite's own handler: that one sleeps in lock-step and starves some.
+        self._patiently = Retrying(
+            retry=retry_if_exception(_is_busy),
+            wait=wait_random_exponential(multiplier=0.001, max=0.05),
+            stop=stop_after_delay(busy_for_s),
+            reraise=True,
+        )
+
+    def open(self) -> None:
+        """Connect and bring the schema up to date.
+
+        Raises:
+            LedgerUnavailable: If the file cannot hold a ledger.
+        """
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its side files the mode of the main one, so that one has to be there first.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._db = sqlite3.connect(
+            self._path, timeout=0, isolation_level=None, cached_statements=256
+        )
+        try:
+            self._patiently(self._prepare)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        (mode,) = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            message = f"{self._path} cannot use a write-ahead log; put it on a local disk"
+            raise LedgerUnavailable(message)
+        # Paid calls must survive a power cut: each commit waits for the disk.
+        self._connection.execute("PRAGMA synchronous = FULL")
+        migrate(self._connection)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def version(self) -> int:
+        """A number that differs once another connection has committed."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def begin(self, *, write: bool) -> None:
+        """Start a transaction; with ``write`` take the lock now, for it cannot be taken later."""
+        self._reach("before begin")
+        statement = "BEGIN IMMEDIATE" if write else "BEGIN"
+        try:
+            self._connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            self._patiently(self._connection.execute, statement)
+
+    def commit(self) -> None:
+        """Make what was written durable."""
+        self._reach("before commit")
+        self._connection.execute("COMMIT")
+        self._reach("after commit")
+
+    def rollback(self) -> None:
+        """Forget what was written; SQLite itself may have done so already."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def load(self, wanted: Wanted) -> Loaded:
+        """The wanted rows: one prepared statement each, for here no round trip is to be saved."""
+        execute = self._connection.execute
+        loaded = Loaded()
+        for task_id in wanted.tasks:
+            for row in execute(_TASK, (task_id,)):
+                loaded.tasks[task_id] = TaskState(*row)
+        for key in wanted.accounts:
+            for row in execute(_ACCOUNT_BY_KEY, (key,)):
+                loaded.accounts[row[0]] = AccountRow(*row)
+        held: set[int] = set()
+        for attempt_id in wanted.holds:
+            for row in execute(_HOLD, (attempt_id,)):
+                hold = loaded.holds[attempt_id] = read_hold(row)
+                if hold.is_open:
+                    held.update(hold.account_ids)
+        for account_id in held - loaded.accounts.keys():
+            for row in execute(_ACCOUNT_BY_ID, (account_id,)):
+                loaded.accounts[account_id] = AccountRow(*row)
+        return loaded
+
+    def write(self, changes: Changes) -> None:
+        """Write a batch's changes, one prepared statement per kind of row."""
+        write = self._connection.executemany
+        if changes.intents:
+            write(
+                "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
+                " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us,"
+                " token_bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.intent_values(hold, intent) for hold, intent in changes.intents],
+            )
+            write(
+                "INSERT INTO holds (seq, expires_at_us) VALUES (?, ?)",
+                [(hold.seq, hold.expires_at_us) for hold, _ in changes.intents],
+            )
+        if changes.ends:
+            write(
+                "INSERT INTO ends (seq, kind, cost, overrun, certainty, seconds,"
+                " input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,"
+                " reasoning_tokens, served_model, price_source, error, at_us)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.end_values(hold, end) for hold, end in changes.ends],
+            )
+            write("DELETE FROM holds WHERE seq = ?", [(hold.seq,) for hold, _ in changes.ends])
+        if changes.replies:
+            write(
+                "INSERT INTO replies (seq, body, expires_at_us) VALUES (?, ?, ?)", changes.replies
+            )
+        if changes.accounts:
+            write(
+                "UPDATE accounts SET settled = ?, reserved = ?, disputed = ?, overrun = ?"
+                " WHERE account_id = ?",
+                [
+                    (row.settled, row.reserved, row.disputed, row.overrun, row.account_id)
+                    for row in changes.accounts.values()
+                ],
+            )
+        if changes.marks:
+            write("INSERT OR IGNORE INTO marks VALUES (?, ?, ?)", changes.marks)
+        if changes.decisions:
+            write(
+                "INSERT INTO decisions (task_id, key, step, attempt_id, accepted, confidence,"
+                " confidence_state, checks, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.decision_values(decision) for decision in changes.decisions],
+            )
+
+    def _reach(self, point: FaultPoint) -> None:
+        if self._faults is not None:
+            self._faults(point)
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process holds the file; extended codes carry the kind in their low byte."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

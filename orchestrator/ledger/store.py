@@ -1,0 +1,152 @@
+"""What a backend has to provide: rows in, rows out, inside one transaction. No rule lives below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from orchestrator.core.halt import HaltReason
+from orchestrator.ledger.records import (
+    Account,
+    AttemptRecord,
+    TaskHistory,
+    TaskOpening,
+    TaskRecord,
+)
+from orchestrator.ledger.rows import (
+    AccountRow,
+    Body,
+    BodyKind,
+    Changes,
+    Fact,
+    Hold,
+    Loaded,
+    TaskState,
+    Wanted,
+)
+
+
+class Store(Protocol):
+    """One connection, used by one thread.
+
+    The hot path is :meth:`load` once and :meth:`write` once per batch. Everything else is rare and
+    goes straight to the store; a unit of work flushes what it holds back before it asks.
+
+    Attributes:
+        shared: Whether other processes may write to it, so that a waiter has to look.
+    """
+
+    shared: bool
+
+    def open(self) -> None:
+        """Connect and bring the schema up to date."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+    def version(self) -> int:
+        """A number that differs once somebody else has committed."""
+        ...
+
+    def begin(self, *, write: bool) -> None:
+        """Start a transaction; with ``write`` no other one may write before it ends."""
+        ...
+
+    def commit(self) -> None:
+        """Make what was written durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget what was written; without a transaction, do nothing."""
+        ...
+
+    def load(self, wanted: Wanted) -> Loaded:
+        """The wanted rows, as copies that the caller may change."""
+        ...
+
+    def write(self, changes: Changes) -> None:
+        """Write a batch's changes."""
+        ...
+
+    def next_seq(self) -> int:
+        """The number of the next attempt; the caller counts on from there."""
+        ...
+
+    def insert_task(self, opening: TaskOpening, state: TaskState) -> None:
+        """Store a new task, without its input."""
+        ...
+
+    def update_task(self, record: TaskRecord, signal: HaltReason | None) -> None:
+        """Replace what may change about a task; never how it started, nor its bodies."""
+        ...
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """The task with its bodies, as far as they are kept."""
+        ...
+
+    def descendants(self, task_id: str) -> list[str]:
+        """Ids of the tasks that run, or ran, inside this one; outermost first."""
+        ...
+
+    def insert_account(self, account: Account, seed: AccountRow) -> AccountRow:
+        """Store an account that starts with ``seed``, and number it."""
+        ...
+
+    def spent(self, account: Account) -> tuple[int, int]:
+        """What the attempts of the account's holder and window cost, and their overrun, in nano.
+
+        An open attempt counts its reserve.
+        """
+        ...
+
+    def holds(self, task_ids: Sequence[str]) -> list[Hold]:
+        """Open attempts of these tasks."""
+        ...
+
+    def overdue(self, now_us: int) -> list[Hold]:
+        """Open attempts whose ``expires_at`` has come."""
+        ...
+
+    def insert_body(self, body: Body) -> None:
+        """Store an input or output, in place of the task's former one."""
+        ...
+
+    def retain_bodies(
+        self, task_ids: Iterable[str], kinds: Sequence[BodyKind], until_us: int | None
+    ) -> None:
+        """Let these tasks' bodies expire at ``until_us``; ``None``: keep them."""
+        ...
+
+    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
+        """Remove these tasks' bodies."""
+        ...
+
+    def purge_bodies(self, now_us: int) -> None:
+        """Remove the bodies whose time has come."""
+        ...
+
+    def abandoned(self, before_us: int) -> list[str]:
+        """Tasks still called running that gave no sign of life since ``before_us``."""
+        ...
+
+    def history(self, task_id: str) -> TaskHistory:
+        """Attempts, decisions and marks of a task."""
+        ...
+
+    def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
+        """Attempts whose owner died, without replies; of one task or of all."""
+        ...
+
+    def accounts(self) -> Iterator[tuple[AccountRow, AccountRow]]:
+        """Every account with its seed."""
+        ...
+
+    def facts(self) -> Iterator[Fact]:
+        """Every attempt."""
+        ...
+
+    def orphans(self) -> list[str]:
+        """Rows that refer to a row that is not there, each described."""
+        ...

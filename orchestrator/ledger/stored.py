@@ -1,0 +1,284 @@
+"""The ledger itself: the asynchronous face of a store, its rules and its writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TypeVar, cast
+
+from orchestrator.core.clock import Clock
+from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
+from orchestrator.ledger import book
+from orchestrator.ledger.operation import Answer, Operation, Urgency
+from orchestrator.ledger.records import (
+    Account,
+    AttemptEnd,
+    AttemptIntent,
+    AttemptRecord,
+    Balance,
+    Decision,
+    Demand,
+    TaskClosing,
+    TaskHistory,
+    TaskOpening,
+    TaskRecord,
+)
+from orchestrator.ledger.store import Store
+from orchestrator.ledger.unit import UnitOfWork
+from orchestrator.ledger.validation import check_demands, check_end, check_intent, check_text
+from orchestrator.ledger.verification import Verification, verify
+from orchestrator.ledger.waiting import Ask
+from orchestrator.ledger.writer import Writer
+
+T = TypeVar("T")
+
+
+class StoredLedger:
+    """A :class:`~orchestrator.ledger.protocol.Ledger` over any store.
+
+    An operation that is awaited and succeeds is durable, and so is everything noted before it.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, keep_bodies: timedelta | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            store: Where the facts are kept; used by this ledger alone.
+            clock: Tells when holds are overdue and bodies expire.
+            keep_bodies: How long prompts and replies outlive the completion of their task;
+                ``None``: they are removed with it.
+        """
+        self._store = store
+        self._clock = clock
+        self._keep = keep_bodies
+        self._writer = Writer(store, clock.now)
+
+    async def open(self) -> None:
+        """Open the store, bring its schema up to date, remove bodies whose time has come.
+
+        Raises:
+            LedgerUnavailable: If the store cannot be opened.
+        """
+        await self._writer.start().future
+        await self._ask(lambda unit: book.purge(unit, self._clock.now()))
+
+    async def aclose(self) -> None:
+        """Write what is queued and close. A reservation that still waits is refused."""
+        await self._writer.stop().future
+
+    async def open_task(self, opening: TaskOpening) -> int:
+        """Record a new task as running and return its first epoch.
+
+        Raises:
+            TaskExists: If the id is taken.
+        """
+        ids = (opening.scope.task_id, *opening.scope.ancestors)
+        return await self._ask(lambda unit: book.open_task(unit, opening), tasks=ids)
+
+    async def take_over(
+        self,
+        task_id: str,
+        *,
+        owner: str,
+        add_budget: Money = Money.ZERO,
+        extend: Mapping[str, float] | None = None,
+    ) -> TaskRecord:
+        """Make ``owner`` the owner under the next epoch; expire what older epochs left open.
+
+        A completed task is returned as it is, unchanged.
+
+        Raises:
+            TaskNotFound: If there is no such task.
+            ValueError: If the budget or a limit would shrink.
+        """
+        growth = dict(extend or {})
+        if add_budget < Money.ZERO or min(growth.values(), default=0) < 0:
+            message = "a resume can only add to the budget and the limits of a task"
+            raise ValueError(message)
+        return await self._ask(
+            lambda unit: book.take_over(
+                unit,
+                task_id,
+                owner=owner,
+                now=self._clock.now(),
+                add_budget=add_budget,
+                extend=growth,
+            )
+        )
+
+    async def task(self, task_id: str) -> TaskRecord | None:
+        """The task, or ``None``."""
+        return await self._ask(lambda unit: unit.flushed().task(task_id), urgency="read")
+
+    async def family(self, task_id: str) -> Sequence[str]:
+        """The task's id and the ids of all tasks that ran inside it, outermost first.
+
+        Empty if there is no such task.
+        """
+
+        def run(unit: UnitOfWork) -> list[str]:
+            if unit.task(task_id) is None:
+                return []
+            return [task_id, *unit.flushed().descendants(task_id)]
+
+        return await self._ask(run, urgency="read")
+
+    async def history(self, task_id: str) -> TaskHistory:
+        """All that is known of a task's attempts."""
+        return await self._ask(lambda unit: unit.flushed().history(task_id), urgency="read")
+
+    async def reserve(self, intent: AttemptIntent, demands: Sequence[Demand]) -> None:
+        """Hold ``intent.reserve`` on every account or on none, waiting where promise 2 says so.
+
+        Cancelling the caller withdraws it: a hold that was just granted is released before the
+        cancellation goes on.
+
+        Raises:
+            BudgetShort: If a budget of the path cannot serve it, now or by waiting.
+            TaskSignalled: If the task was asked to stop.
+            Fenced: If the epoch is no longer the task's, or its run has returned.
+            TaskNotFound: If there is no such task.
+            LedgerUnavailable: If it cannot be recorded.
+            ValueError: If the attempt id was used before, or a value cannot be stored.
+        """
+        check_intent(intent)
+        check_demands(demands)
+        answer = Answer()
+        self._writer.submit(Ask(answer, intent, demands))
+        try:
+            await answer.future
+        except asyncio.CancelledError:
+            await self._withdraw(intent.attempt_id)
+            raise
+        except GeneratorExit:
+            # The coroutine is thrown away: nothing can be awaited any more.
+            with contextlib.suppress(LedgerUnavailable):
+                self._writer.submit(self._writer.withdrawal(None, intent.attempt_id))
+            raise
+
+    async def end(self, end: AttemptEnd) -> None:
+        """Resolve an intent: book the cost, free the hold, journal the reply, in one transaction.
+
+        It goes on if its caller is cancelled.
+
+        Raises:
+            AlreadyEnded: If it was resolved before (the owner was fenced, or the hold expired).
+            LedgerUnavailable: If it cannot be recorded.
+            ValueError: If there is no such attempt, it costs more than its reserve, or it says
+                ``expired``, which only the ledger does.
+        """
+        checked = check_end(end)
+
+        def run(unit: UnitOfWork) -> None:
+            self._writer.living.discard(checked.attempt_id)
+            book.end(unit, checked, self._keep)
+
+        await self._ask(run, holds=(checked.attempt_id,))
+
+    def mark(self, task_id: str, kind: str, key: str) -> None:
+        """Note that ``key`` counts towards ``kind``, once however often noted. Does not wait."""
+        check_text(task_id, kind, key)
+        self._note(lambda unit: unit.add_mark(task_id, kind, key))
+
+    def decide(self, decision: Decision) -> None:
+        """Note a decision. Does not wait; written in order with everything else."""
+        check_text(
+            decision.task_id,
+            decision.key,
+            decision.step,
+            decision.attempt_id,
+            decision.confidence_state,
+            *decision.checks,
+        )
+        self._note(lambda unit: unit.add_decision(decision))
+
+    async def close_task(self, closing: TaskClosing) -> None:
+        """Record how a run of a task returned; its ``running_s`` is added to that of earlier runs.
+
+        Raises:
+            Fenced: If the epoch is no longer the task's, or its run has returned before.
+            TaskNotFound: If there is no such task.
+        """
+        await self._ask(
+            lambda unit: book.close_task(unit, closing, self._keep), tasks=(closing.task_id,)
+        )
+
+    async def signal(self, task_id: str, reason: HaltReason) -> None:
+        """Ask a running task, and all that runs inside it, to stop: the next reserve is refused.
+
+        One that does not run is left as it is.
+
+        Raises:
+            TaskNotFound: If there is no such task.
+        """
+        await self._ask(lambda unit: book.signal(unit, task_id, reason), tasks=(task_id,))
+
+    async def balances(self, accounts: Sequence[Account]) -> Sequence[Balance]:
+        """The balance of each account, in order.
+
+        Of an account that was never booked on: what its holder spent in its window so far.
+        """
+        return await self._ask(
+            lambda unit: [unit.account(account).balance() for account in accounts],
+            urgency="read",
+        )
+
+    async def expire_overdue(self) -> int:
+        """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.
+
+        Returns:
+            How many expired.
+        """
+        return await self._ask(self._writer.expire_overdue)
+
+    async def epoch(self, task_id: str) -> int:
+        """The task's present epoch; 0 if there is no such task."""
+
+        def run(unit: UnitOfWork) -> int:
+            state = unit.task(task_id)
+            return 0 if state is None else state.epoch
+
+        return await self._ask(run, urgency="read")
+
+    async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
+        """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""
+        return await self._ask(lambda unit: unit.flushed().in_doubt(task_id), urgency="read")
+
+    async def verify(self) -> Verification:
+        """Recompute every account from the attempts, and look for rows that belong to nothing.
+
+        Reads everything: other operations wait meanwhile.
+        """
+        return await self._ask(lambda unit: verify(unit.flushed()), urgency="read")
+
+    async def _ask(
+        self,
+        run: Callable[[UnitOfWork], T],
+        *,
+        urgency: Urgency = "now",
+        tasks: tuple[str, ...] = (),
+        holds: tuple[str, ...] = (),
+    ) -> T:
+        answer = Answer()
+        self._writer.submit(Operation(answer, run, urgency=urgency, tasks=tasks, holds=holds))
+        return cast("T", await answer.future)
+
+    def _note(self, run: Callable[[UnitOfWork], None]) -> None:
+        self._writer.submit(Operation(None, run, urgency="note"))
+
+    async def _withdraw(self, attempt_id: str) -> None:
+        """See a withdrawal through, however often the caller is cancelled meanwhile."""
+        answer = Answer()
+        try:
+            self._writer.submit(self._writer.withdrawal(answer, attempt_id))
+        except LedgerUnavailable:
+            return  # closed: nobody waits there any more, and a hold expires with its owner
+        while not answer.future.done():
+            with contextlib.suppress(asyncio.CancelledError, LedgerUnavailable):
+                await asyncio.shield(answer.future)
+        # If it could not be written, the hold is nobody's any more and expires when overdue.
+        answer.future.exception()

@@ -1,0 +1,114 @@
+"""What one task has done, against its own limits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from orchestrator.core.halt import Count, Halt
+from orchestrator.ledger.records import TaskHistory
+from orchestrator.limits.settings import CountedLimit, LimitSettings
+
+MarkKind = Literal["steps", "tool_calls"]
+MARK_KINDS: tuple[MarkKind, ...] = ("steps", "tool_calls")
+
+# A task id and a key in that task: tasks of one tree may use the same keys.
+Key = tuple[str, str]
+# A step and a request hash.
+Ask = tuple[str, str]
+
+
+class Tally:
+    """The counts of one task and all tasks inside it. Not safe across threads: :class:`Gauge` is.
+
+    Node executions, tool calls and asks are sets of keys, so that what runs again counts once.
+    """
+
+    def __init__(self, task_id: str, settings: LimitSettings) -> None:
+        """Start at zero."""
+        self._task_id = task_id
+        self._settings = settings
+        self._model_calls = 0
+        self._tokens = 0
+        self._marks: dict[MarkKind, set[Key]] = {kind: set() for kind in MARK_KINDS}
+        self._asks: dict[Ask, set[Key]] = {}
+
+    def restore(self, task_id: str, history: TaskHistory) -> None:
+        """Count what the ledger knows of a task."""
+        for attempt in history.attempts:
+            intent, end = attempt.intent, attempt.end
+            self.count_attempt((intent.step, intent.request_hash), (task_id, intent.key))
+            if end is not None and end.usage is not None:
+                self.count_tokens(end.usage.total_tokens)
+        for kind in MARK_KINDS:
+            self._marks[kind].update((task_id, key) for key in history.marks.get(kind, ()))
+
+    def refuse_attempt(self, ask: Ask, key: Key) -> Halt | None:
+        """Why an attempt may not start; ``None`` if it may."""
+        step = ask[0]
+        asked = self._asks.get(ask, set())
+        return (
+            self._reached("model_calls", self._model_calls, step)
+            or self._reached("tokens", self._tokens, step)
+            or (None if key in asked else self._reached("repeats", len(asked), step))
+        )
+
+    def count_attempt(self, ask: Ask, key: Key) -> None:
+        """Count an attempt that starts."""
+        self._model_calls += 1
+        self._asks.setdefault(ask, set()).add(key)
+
+    def uncount_attempt(self) -> None:
+        """Take back one attempt that did not start."""
+        self._model_calls -= 1
+
+    def count_tokens(self, tokens: int) -> None:
+        """Count tokens that were used."""
+        self._tokens += tokens
+
+    def refuse_mark(self, kind: MarkKind, key: Key) -> Halt | None:
+        """Why a node or a tool may not run; ``None`` if it may."""
+        marks = self._marks[kind]
+        return None if key in marks else self._reached(kind, len(marks), None)
+
+    def count_mark(self, kind: MarkKind, key: Key) -> None:
+        """Count a node or a tool that runs, once however often it does."""
+        self._marks[kind].add(key)
+
+    def left(self, name: Literal["model_calls", "tool_calls", "tokens", "steps"]) -> int | None:
+        """What is left of a limit; ``None`` if there is none."""
+        limit: int | None = getattr(self._settings, name)
+        if limit is None:
+            return None
+        match name:
+            case "model_calls":
+                count = self._model_calls
+            case "tokens":
+                count = self._tokens
+            case _:
+                count = len(self._marks[name])
+        return max(0, limit - count)
+
+    def _reached(self, name: CountedLimit, count: int, step: str | None) -> Halt | None:
+        limit: int | None = getattr(self._settings, name)
+        if limit is None or count < limit:
+            return None
+        unit = name.replace("_", " ")
+        what = (
+            f"Step {step!r} has asked the same request {count} times"
+            if name == "repeats"
+            else f"The task has used {count} of {limit} {unit}"
+        )
+        return Halt(
+            reason=name,
+            scope="task",
+            limit=Count(limit, unit),
+            spent=Count(count, unit),
+            step=step,
+            holder=self._task_id,
+            detail=f"{what}; resume with extend={{{name!r}: {_suggestion(limit)}}} or more.",
+        )
+
+
+def _suggestion(limit: int) -> int:
+    """A useful extension to propose: half as much again."""
+    return max(1, limit // 2)

@@ -1,0 +1,183 @@
+"""What really went over the wire, seen below LiteLLM: requests, the status, a stream's own usage.
+
+LiteLLM repeats a request whose connection broke, turns one kind of 400 into a reply of its own, and
+ends a stream that has no usage or no end with invented ones. None of that can be told from its
+results, so this module looks underneath: at the transport and at the provider's own chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import httpx
+import orjson
+
+from orchestrator.core.usage import Usage
+
+# Where providers account for tokens in the body of an answer. If none of these is there, usage that
+# LiteLLM reports all the same is its own count, not the provider's.
+_ACCOUNTS = ("usage", "usageMetadata", "prompt_eval_count", "meta", "metrics")
+
+
+class HiddenRetryRefused(httpx.RequestError):
+    """A library tried to send the same request again within one attempt."""
+
+
+@dataclass(slots=True)
+class Wire:
+    """What one ask put on the wire.
+
+    Attributes:
+        posted: Addresses that were sent a POST.
+        status: HTTP status of the last answer; ``None`` if there was none.
+        body: The answer as the provider wrote it, or ``None`` (streams; nothing readable).
+        withdrawn: The ask was cancelled: nothing may be sent any more.
+    """
+
+    posted: set[str] = field(default_factory=set)
+    status: int | None = None
+    body: Mapping[str, Any] | None = None
+    withdrawn: bool = False
+
+    def log(self, details: Mapping[str, Any]) -> None:
+        """Keep the provider's own answer; LiteLLM calls this with all it knows of a call."""
+        if details.get("log_event_type") != "post_api_call":
+            return
+        raw = details.get("original_response")
+        if isinstance(raw, (str, bytes)):
+            try:
+                raw = orjson.loads(raw)
+            except orjson.JSONDecodeError:
+                return
+        self.body = raw if isinstance(raw, Mapping) else None
+
+    @property
+    def reported_usage(self) -> bool:
+        """Whether the answer accounts for tokens at all."""
+        return self.body is not None and any(self.body.get(key) is not None for key in _ACCOUNTS)
+
+    @property
+    def served_model(self) -> str | None:
+        """The model named in the answer."""
+        return None if self.body is None else served_model(self.body)
+
+
+current_wire: ContextVar[Wire | None] = ContextVar("current_wire", default=None)
+
+Send = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
+
+
+def watched(send: Send) -> Send:
+    """Wrap a transport's ``handle_async_request`` so that it reports to the asking coroutine.
+
+    Requests of others (no :data:`current_wire`) and auxiliary ones (tokens, media) pass through. A
+    second POST to the same address within one attempt is refused: it would be paid for, and no row
+    of the ledger would know.
+    """
+
+    @wraps(send)
+    async def handle_async_request(transport: Any, request: httpx.Request) -> httpx.Response:  # noqa: ANN401 - whatever class owns the method
+        wire = current_wire.get()
+        if wire is None or request.method != "POST":
+            return await send(transport, request)
+        if wire.withdrawn:
+            raise asyncio.CancelledError
+        address = str(request.url)
+        if address in wire.posted:
+            message = f"A second request to {address} within one attempt was refused."
+            raise HiddenRetryRefused(message, request=request)
+        wire.posted.add(address)
+        response = await send(transport, request)
+        wire.status = response.status_code
+        return response
+
+    return handle_async_request
+
+
+class StreamTap:
+    """Passes a provider's chunks on and keeps what they say about usage and their end.
+
+    Attributes:
+        usage: The provider's own usage; ``None`` if it sent none that can be read.
+        finished: Whether a chunk carried a reason for the end.
+        served_model: The model the chunks name.
+    """
+
+    def __init__(self, source: AsyncIterable[Any]) -> None:
+        """Stand between the chunks of ``source`` and whoever reads them."""
+        self._source = source
+        self._chunks = aiter(source)
+        self.usage: Usage | None = None
+        self.finished = False
+        self.served_model: str | None = None
+
+    def __aiter__(self) -> StreamTap:
+        """Be iterated in place of the chunks."""
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - each provider has its own chunk
+        """The next chunk, untouched."""
+        chunk = await anext(self._chunks)
+        reported = _field(chunk, "usage")
+        if reported is not None:
+            self.usage = read_usage(reported)
+        if self.served_model is None:
+            self.served_model = served_model(chunk)
+        choices = _field(chunk, "choices")
+        ending = choices[0] if choices else chunk
+        self.finished = self.finished or bool(
+            _field(ending, "is_finished") if choices is None else _field(ending, "finish_reason")
+        )
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the connection below."""
+        for layer in (self._chunks, self._source):  # an iterator does not close what it reads from
+            close = getattr(layer, "aclose", None) or getattr(layer, "close", None)
+            if close is not None:
+                await close()
+
+
+def served_model(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a library's record
+    """The model that ``answer`` names, if it names one."""
+    for key in ("model", "modelVersion"):
+        name = _field(answer, key)
+        if isinstance(name, str) and name:
+            return name
+    return None
+
+
+def read_usage(reported: Any) -> Usage | None:  # noqa: ANN401 - a mapping or a library's record
+    """Read token counts in OpenAI's form; ``None`` if a whole is missing or no integer.
+
+    Nothing is repaired: zero, negative and absurd counts are for settlement to judge.
+    """
+    inputs = _count(reported, "prompt_tokens")
+    outputs = _count(reported, "completion_tokens")
+    if inputs is None or outputs is None:
+        return None
+    of_input = _field(reported, "prompt_tokens_details")
+    of_output = _field(reported, "completion_tokens_details")
+    return Usage(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cached_input_tokens=_count(of_input, "cached_tokens") or 0,
+        cache_write_tokens=_count(of_input, "cache_write_tokens")
+        or _count(of_input, "cache_creation_tokens")
+        or 0,
+        reasoning_tokens=_count(of_output, "reasoning_tokens") or 0,
+    )
+
+
+def _count(record: Any, key: str) -> int | None:  # noqa: ANN401 - a mapping or a library's record
+    value = _field(record, key)
+    return value if type(value) is int else None
+
+
+def _field(record: Any, key: str) -> Any:  # noqa: ANN401 - a mapping or a library's record
+    return record.get(key) if isinstance(record, Mapping) else getattr(record, key, None)

@@ -1,0 +1,224 @@
+"""What no single value shows: whether the merged policy makes sense as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol
+
+from orchestrator.core.errors import PolicyProblem
+from orchestrator.core.money import Money
+from orchestrator.core.scope import SCOPE_KINDS
+from orchestrator.policy.document import (
+    BudgetDocument,
+    PolicyDocument,
+    TaskBudgetDocument,
+)
+from orchestrator.policy.resolve import price_of
+from orchestrator.policy.tree import Node, Path, dotted, is_under
+from orchestrator.policy.values import choices, suggestion
+from orchestrator.pricing.price import Price
+from orchestrator.pricing.quote import Quote
+
+STRICTEST_FIRST = MappingProxyType(
+    {"unknown_price": ("refuse", "estimate", "free"), "server_errors": ("bound", "free")}
+)
+PRICED_BY = ("model", "price", "max_output_tokens")
+
+
+class QuoteFunction(Protocol):
+    """Asks a price book; :meth:`orchestrator.pricing.book.PriceBook.quote` is one."""
+
+    def __call__(
+        self, model: str, *, override: Price | None, at: datetime, api_base: str | None = None
+    ) -> Quote | None:
+        """The quote for ``model`` asked at ``api_base``, or ``None`` if its price is unknown."""
+        ...
+
+
+@dataclass(slots=True)
+class CrossChecks:
+    """Judges one merged tree and gathers its mistakes.
+
+    Attributes:
+        root: The merged tree.
+        document: The same, read.
+        damaged: Paths about which something was said already.
+        own: Where it is one agent's tree: the path and the tree of its overrides, for messages.
+        problems: What was found.
+    """
+
+    root: Node
+    document: PolicyDocument
+    damaged: set[Path]
+    own: tuple[Path, Node] | None = None
+    problems: list[PolicyProblem] = field(default_factory=list)
+    _above_damage: set[Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare for many questions about the same damage."""
+        self._above_damage = {path[:n] for path in self.damaged for n in range(len(path))}
+
+    def against(self, upper: Node, above: PolicyDocument) -> None:
+        """Find what this layer loosens: a lower layer may only tighten what holds money and time.
+
+        Args:
+            upper: The merged tree of the layers above.
+            above: The same, read.
+        """
+        for path, is_looser, remedy in self._loosened(above):
+            if is_looser:
+                higher = upper.nearest(path).source
+                self._report(path, f"is looser than {higher} allows; {remedy}")
+
+    def whole(self, quote: QuoteFunction, at: datetime) -> None:
+        """Find what is missing, contradictory or cannot be paid.
+
+        Args:
+            quote: Where prices come from.
+            at: The moment they must hold.
+        """
+        self._models()
+        self._steps()
+        self._budgets()
+        quotes = {
+            name: quote(model.model, override=price_of(model.price), at=at, api_base=model.api_base)
+            for name, model in self.document.models.items()
+            if model.model is not None
+            and not any(self._is_said(("models", name, part)) for part in PRICED_BY)
+        }
+        self._prices(quotes)
+        self._affordable(quotes)
+
+    def _loosened(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
+        here = self.document
+        for name in ("org", "team"):
+            if name in above.model_fields_set:
+                differs = getattr(here, name) != getattr(above, name)
+                yield (name,), differs, "remove it here or write the same"
+        for name, order in STRICTEST_FIRST.items():
+            if name in above.model_fields_set:
+                allowed = order.index(getattr(above, name))
+                looser = order.index(getattr(here, name)) > allowed
+                yield (name,), looser, f"write `{order[allowed]}` or remove it"
+        for name in above.limits.model_fields_set:
+            bound, value = getattr(above.limits, name), getattr(here.limits, name)
+            yield ("limits", name), value > bound, "lower it or remove it"
+        for scope in SCOPE_KINDS:
+            upper, lower = getattr(above.budgets, scope), getattr(here.budgets, scope)
+            if upper is None or lower is None:
+                continue
+            path: Path = ("budgets", scope)
+            if upper.limit is not None:
+                yield (*path, "limit"), lower.limit > upper.limit, "lower it or remove it"
+            for name in ("per", "timezone"):
+                if scope != "task":
+                    differs = getattr(lower, name) != getattr(upper, name)
+                    yield (*path, name), differs, "another window is another budget; remove it"
+
+    def _models(self) -> None:
+        models = self.document.models
+        if not models:
+            example = "models: {small: {model: openai/gpt-5-nano}}"
+            self._report(("models",), f"no model is named; write for example `{example}`")
+        for name, model in models.items():
+            path: Path = ("models", name)
+            if model.model is None:
+                self._report(path, "lacks `model`; write `model: openai/gpt-5-nano`")
+            if model.price is not None:
+                for part in ("input", "output"):
+                    if getattr(model.price, part) is None:
+                        message = f"lacks `{part}`; write USD per million tokens, `{part}: 0.10`"
+                        self._report((*path, "price"), message)
+
+    def _steps(self) -> None:
+        mistaken = [str(path[1]) for path in self.damaged if path[:1] == ("models",) and path[1:]]
+        known = [*self.document.models, *mistaken]
+        for name, step in self.document.steps.items():
+            for index, model in enumerate(step.models):
+                if model not in known and known:
+                    hint = suggestion(model, known) or f"; write one of {choices(known)}"
+                    path = ("steps", name, "models", index)
+                    self._report(path, f"there is no model `{model}`{hint}")
+
+    def _budgets(self) -> None:
+        for scope, budget in self._each_budget():
+            path: Path = ("budgets", scope)
+            if budget.limit is None:
+                self._report(path, "lacks `limit`; write `limit: 0.25 USD`")
+            elif isinstance(budget, TaskBudgetDocument) and budget.finish_reserve >= budget.limit:
+                message = f"must be below the limit ({budget.limit}), or no step could ever start"
+                self._report((*path, "finish_reserve"), f"{message}; lower it")
+
+    def _prices(self, quotes: Mapping[str, Quote | None]) -> None:
+        if self.document.unknown_price != "refuse" or not any(self._each_budget()):
+            return
+        for name, quote in quotes.items():
+            if quote is None:
+                model = self.document.models[name].model
+                message = (
+                    f"no price is known for `{model}`, so no budget can hold; add"
+                    " `price: {input: 0.10, output: 0.40}` (your provider's USD per million"
+                    " tokens), or set `unknown_price: estimate`"
+                )
+                self._report(("models", name, "model"), message)
+
+    def _affordable(self, quotes: Mapping[str, Quote | None]) -> None:
+        """A budget below one call of the cheapest candidate would halt every task at once."""
+        groups = {"": tuple(self.document.models)}
+        groups |= {name: step.models for name, step in self.document.steps.items() if step.models}
+        for scope, budget in self._each_budget():
+            reserve = getattr(budget, "finish_reserve", Money.ZERO)
+            if budget.limit is None or reserve >= budget.limit:
+                continue  # said elsewhere
+            for step, candidates in groups.items():
+                bound, model = self._cheapest(candidates, quotes)
+                if budget.limit - reserve < bound:
+                    tokens = self.document.models[model].max_output_tokens
+                    left = f" less its finish_reserve ({reserve})" if reserve else ""
+                    where = f" of step `{step}`" if step else ""
+                    message = (
+                        f"{budget.limit}{left} does not pay one call of the cheapest model"
+                        f"{where}: `{model}` can cost {bound} with {tokens} output tokens; raise"
+                        " the limit or lower `max_output_tokens`"
+                    )
+                    self._report(("budgets", scope, "limit"), message)
+                    break
+
+    def _cheapest(
+        self, candidates: tuple[str, ...], quotes: Mapping[str, Quote | None]
+    ) -> tuple[Money, str]:
+        """What a call of the cheapest candidate can cost; zero if that cannot be told."""
+        bounds: list[tuple[Money, str]] = []
+        for name in candidates:
+            quote = quotes.get(name)
+            if quote is not None:
+                tokens = self.document.models[name].max_output_tokens
+                bounds.append((quote.bound(0, tokens), name))
+            elif name not in quotes or self.document.unknown_price != "refuse":
+                return Money.ZERO, name  # it may be the cheapest
+        return min(bounds, default=(Money.ZERO, ""))
+
+    def _each_budget(self) -> Iterator[tuple[str, BudgetDocument | TaskBudgetDocument]]:
+        for scope in SCOPE_KINDS:
+            budget = getattr(self.document.budgets, scope)
+            if budget is not None:
+                yield scope, budget
+
+    def _is_said(self, path: Path) -> bool:
+        """Whether something at ``path``, above or below it is mistaken."""
+        return path in self._above_damage or is_under(path, self.damaged)
+
+    def _report(self, path: Path, message: str) -> None:
+        """Note a mistake, unless one at the same place explains it."""
+        if self._is_said(path):
+            return
+        source = self.root.nearest(path).source
+        if self.own is not None:
+            prefix, overrides = self.own
+            here = overrides.nearest(path)
+            if here is not overrides and here.source == source:
+                path = (*prefix, *path)
+        self.problems.append(PolicyProblem(source.file, source.line, dotted(path), message))

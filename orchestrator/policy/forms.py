@@ -1,0 +1,151 @@
+"""The forms in which values are written: how each is read, described and shown to editors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
+
+from orchestrator.policy import values
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A pydantic annotation: how a value is read from text.
+
+    Attributes:
+        read: Turns text into the value; its :class:`ValueError` says what to write instead.
+        unit: How the value is written, for the reference.
+        example: One value, for messages about a missing one.
+        schema: The JSON Schema of the value as an editor sees it.
+        text_only: Whether lists, mappings and missing values are refused before ``read``.
+    """
+
+    read: Callable[[Any], object]
+    unit: str
+    example: str
+    schema: Mapping[str, Any]
+    text_only: bool = True
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Read with :attr:`read` alone, whatever the annotated type is."""
+        return core_schema.no_info_plain_validator_function(self.accept)
+
+    def accept(self, value: object) -> object:
+        """Read one value of a file.
+
+        Raises:
+            ValueError: If it is no text, or not of this form.
+        """
+        if self.text_only and not isinstance(value, str):
+            kind = "has no value" if value is None else "is no single value"
+            message = f"{kind}; write for example `{self.example}`"
+            raise ValueError(message)
+        return self.read(value)
+
+
+# What an editor makes of plain text.
+TEXT_OR_NUMBER = MappingProxyType({"type": ["string", "number", "boolean"]})
+
+MONEY = Written(
+    values.read_positive_money,
+    "amount of money",
+    "0.25 USD",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?USD$"},
+)
+RESERVE = Written(values.read_money, "amount of money", "0.02 USD", MONEY.schema)
+DURATION = Written(
+    values.read_duration,
+    "duration",
+    "10m",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h|d)$"},
+)
+COUNT = Written(
+    values.read_count,
+    "count",
+    "40",
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[kM]?$"},
+        ]
+    },
+)
+PRICE = Written(
+    values.read_price,
+    "USD per million tokens",
+    "0.10",
+    {"type": "number", "minimum": 0},
+)
+PROBABILITY = Written(
+    values.read_probability,
+    "number from 0 to 1",
+    "0.9",
+    {"type": "number", "minimum": 0, "maximum": 1},
+)
+TEXT = Written(values.read_text, "text", "CC-4711", TEXT_OR_NUMBER)
+NAME = Written(values.read_name, "name", "small", TEXT_OR_NUMBER)
+HOLDER = Written(values.read_holder, "name without `/`", "research", TEXT_OR_NUMBER)
+MODEL = Written(
+    values.read_model,
+    "`provider/model`",
+    "openai/gpt-5-nano",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]+/\\S+$"},
+)
+ADDRESS = Written(
+    values.read_address,
+    "HTTP address",
+    "http://127.0.0.1:8000/v1",
+    {"type": "string", "pattern": "^https?://"},
+)
+VARIABLE = Written(
+    values.read_variable,
+    "name of an environment variable",
+    "OPENAI_API_KEY",
+    {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+)
+ZONE = Written(values.read_zone, "IANA time zone", "Europe/Berlin", {"type": "string"})
+NOT_BUILT = Written(
+    values.read_off,
+    "`off`",
+    "off",
+    {},
+    text_only=False,
+)
+THRESHOLDS = Written(
+    values.read_thresholds,
+    "`{100%: halt}`",
+    "{100%: halt}",
+    {"const": {"100%": "halt"}},
+    text_only=False,
+)
+CHECK = Written(
+    values.read_check,
+    "check",
+    "schema",
+    {
+        "anyOf": [
+            {"enum": [name for name in values.BUILT_CHECKS if name != "form"]},
+            {
+                "type": "object",
+                "properties": {"form": {"type": "string"}},
+                "required": ["form"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+    text_only=False,
+)
+
+
+def words(*known: str, later: tuple[str, ...] = ()) -> Written:
+    """One of ``known``; those ``later`` are refused as not built yet."""
+    read = values.one_of(*known, later=later)
+    unit = " or ".join(f"`{word}`" for word in known)
+    return Written(read, unit, known[0], {"enum": list(known)})

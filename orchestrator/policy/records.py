@@ -1,0 +1,120 @@
+"""A checked policy: what the runtime works with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from orchestrator.budgets.rules import BudgetRule
+from orchestrator.limits.settings import LimitSettings
+from orchestrator.models.settings import ModelSettings
+from orchestrator.policy.tree import Source
+from orchestrator.routing.settings import StepTable
+
+UnknownPrice = Literal["refuse", "estimate", "free"]
+ServerErrors = Literal["free", "bound"]
+Durability = Literal["async", "sync", "exit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentPolicy:
+    """What applies to the tasks of one agent, all layers merged.
+
+    Attributes:
+        org: The organisation.
+        team: The team.
+        cost_center: Kept with every cost, for reports.
+        models: The models by the names that steps use, in the policy's order.
+        budgets: The budgets of every scope that has one, from ``org`` down to ``task``.
+        limits: What stops one task.
+        steps: How each step chooses its model.
+        unknown_price: What a model without a known price means.
+        server_errors: What a provider's own error 5xx is booked at.
+        keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
+            30 days after a halt.
+        durability: When checkpoints are written.
+    """
+
+    org: str
+    team: str
+    cost_center: str | None
+    models: dict[str, ModelSettings]
+    budgets: tuple[BudgetRule, ...]
+    limits: LimitSettings
+    steps: StepTable
+    unknown_price: UnknownPrice
+    server_errors: ServerErrors
+    keep_bodies: timedelta | None
+    durability: Durability
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the values: the same for policies that mean the same.
+
+        The order of ``models`` counts, because it is the order in which candidates are tried;
+        comments, layers and the way a number is written do not.
+        """
+        text = json.dumps(asdict(self), default=_canonical, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Value(NamedTuple):
+    """One value of a policy, for ``policy explain``.
+
+    Attributes:
+        key: The dotted path (``budgets.task.limit``).
+        value: The value as it was written (``0.25 USD``).
+        source: Where; its file is ``default`` if no layer wrote it.
+    """
+
+    key: str
+    value: str
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """One checked policy, with the settings of every agent.
+
+    Attributes:
+        path: The file, as it was named.
+        everyone: What applies to an agent without overrides.
+        agents: What applies to each agent under ``agents:``.
+        values: Every value with its source, by agent; ``None`` for ``everyone``.
+    """
+
+    path: str
+    everyone: AgentPolicy
+    agents: Mapping[str, AgentPolicy]
+    values: Mapping[str | None, tuple[Value, ...]]
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Where each value of ``everyone`` was written, by its dotted path."""
+        return {value.key: value.source for value in self.values[None]}
+
+    def agent(self, name: str) -> AgentPolicy:
+        """What applies to the agent ``name``; the policy without overrides if it has none."""
+        return self.agents.get(name, self.everyone)
+
+
+def explain(policy: Policy, agent: str | None = None) -> tuple[Value, ...]:
+    """Every value that applies to ``agent`` (``None``: to all), and where it was written."""
+    return policy.values.get(agent, policy.values[None])
+
+
+def _canonical(value: object) -> object:
+    match value:
+        case Decimal():
+            return f"{value.normalize():f}"
+        case timedelta():
+            return value.total_seconds()
+        case _:
+            message = f"a policy holds no {type(value).__name__}"
+            raise TypeError(message)

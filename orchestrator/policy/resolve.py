@@ -1,0 +1,114 @@
+"""A judged document as the settings that other rooms work with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from orchestrator.budgets.rules import BudgetRule
+from orchestrator.core.scope import SCOPE_KINDS
+from orchestrator.limits.settings import LimitSettings
+from orchestrator.models.settings import ModelSettings
+from orchestrator.policy.document import (
+    BudgetsDocument,
+    LimitsDocument,
+    ModelDocument,
+    PolicyDocument,
+    PriceDocument,
+    StepDocument,
+    TaskBudgetDocument,
+)
+from orchestrator.policy.records import AgentPolicy
+from orchestrator.pricing.price import Price
+from orchestrator.routing.settings import FormCheck, StepSettings, StepTable
+
+
+def resolve(document: PolicyDocument) -> AgentPolicy:
+    """Put the settings together; ``document`` has passed all checks."""
+    keep = document.keep_bodies
+    return AgentPolicy(
+        org=document.org,
+        team=document.team,
+        cost_center=document.cost_center,
+        models={name: _model(name, model) for name, model in document.models.items()},
+        budgets=_budgets(document.budgets),
+        limits=_limits(document.limits),
+        # Sorted, because the order of steps means nothing and the digest must not show it.
+        steps=StepTable({name: _step(step) for name, step in sorted(document.steps.items())}),
+        unknown_price=document.unknown_price,
+        server_errors=document.server_errors,
+        keep_bodies=None if keep is None else timedelta(seconds=keep),
+        durability=document.durability,
+    )
+
+
+def price_of(price: PriceDocument | None) -> Price | None:
+    """The policy's own price; ``None`` if it has none, or lacks a required part."""
+    if price is None or price.input is None or price.output is None:
+        return None
+    return Price(
+        input=price.input,
+        output=price.output,
+        cached_input=price.cached_input,
+        cache_write=price.cache_write,
+        reasoning=price.reasoning,
+    )
+
+
+def _model(name: str, model: ModelDocument) -> ModelSettings:
+    assert model.model is not None, "the cross-checks refuse a model without `model`"
+    return ModelSettings(
+        name=name,
+        model=model.model,
+        api_base=model.api_base,
+        api_key_env=model.api_key_env,
+        region=model.region,
+        max_output_tokens=model.max_output_tokens,
+        effort=model.effort,
+        price=price_of(model.price),
+    )
+
+
+def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
+    rules = []
+    for scope in SCOPE_KINDS:
+        budget = getattr(budgets, scope)
+        if budget is None:
+            continue
+        if isinstance(budget, TaskBudgetDocument):
+            assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
+            rule = BudgetRule(
+                scope=scope,
+                limit=budget.limit,
+                window="task",
+                finish_reserve=budget.finish_reserve,
+            )
+        else:
+            rule = BudgetRule(
+                scope=scope, limit=budget.limit, window=budget.per, timezone=budget.timezone
+            )
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _limits(limits: LimitsDocument) -> LimitSettings:
+    return LimitSettings(
+        timeout_s=limits.timeout,
+        attempt_timeout_s=limits.attempt_timeout,
+        model_calls=limits.model_calls,
+        tool_calls=limits.tool_calls,
+        tokens=limits.tokens,
+        steps=limits.steps,
+        repeats=limits.repeats,
+    )
+
+
+def _step(step: StepDocument) -> StepSettings:
+    form = next((check for check in step.checks if isinstance(check, FormCheck)), None)
+    return StepSettings(
+        confidence=step.confidence,
+        models=step.models,
+        checks=tuple("form" if isinstance(check, FormCheck) else check for check in step.checks),
+        form=form,
+        below_threshold=step.below_threshold,
+        timeout_s=step.timeout,
+    )

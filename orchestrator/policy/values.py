@@ -1,0 +1,270 @@
+"""Reading each kind of value from text, and what is said when it is written otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+import zoneinfo
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from orchestrator.core.durations import parse_duration
+from orchestrator.core.money import Money
+from orchestrator.policy.tree import one_line
+from orchestrator.routing.settings import FormCheck
+
+MAX_USD = 1_000_000_000  # its nano-dollars still fit the ledgers' 64-bit integers
+MAX_COUNT = 10**12
+MAX_SECONDS = 10 * 365 * 86_400
+MAX_TEXT = 2_000
+MAX_NAME = 100
+MAX_CHOICES = 20
+OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
+
+NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+MONEY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]{3})")
+COUNT = re.compile(r"((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)([kM]?)")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MODEL = re.compile(r"[A-Za-z0-9_-]+/\S+")
+
+
+def shown(text: str) -> str:
+    """``text`` in a message."""
+    return f"`{one_line(text)}`"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``, did you mean `small`?``, or nothing if no known word is near."""
+    near = difflib.get_close_matches(word[:MAX_NAME], list(itertools.islice(known, 1_000)), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def choices(known: Collection[str]) -> str:
+    """`` `a`, `b` `` and how many more."""
+    some = ", ".join(f"`{word}`" for word in itertools.islice(known, MAX_CHOICES))
+    more = len(known) - MAX_CHOICES
+    return f"{some} and {more} more" if more > 0 else some
+
+
+def read_money(text: str) -> Money:
+    """``0.25 USD``."""
+    match = MONEY.fullmatch(text)
+    if match is None:
+        bare = NUMBER.fullmatch(text.strip("$ "))
+        hint = f"`{bare[0]} USD`" if bare else "an amount and its currency, as in `0.25 USD`"
+        message = f"{shown(text)} is no amount of money; write {hint}"
+        raise ValueError(message)
+    amount, currency = match.groups()
+    if currency != "USD":
+        message = f"{shown(text)} is not in USD, the only currency yet; write `{amount} USD`"
+        raise ValueError(message)
+    if len(amount) > len(str(MAX_USD)) + 10 or Decimal(amount) > MAX_USD:
+        message = f"{shown(text)} is too much or too fine; write at most {MAX_USD} USD"
+        raise ValueError(message)
+    return Money.from_usd(amount)
+
+
+def read_positive_money(text: str) -> Money:
+    """``0.25 USD``, more than nothing."""
+    money = read_money(text)
+    if not money:
+        message = f"{shown(text)} allows no call at all; write an amount above 0"
+        raise ValueError(message)
+    return money
+
+
+def read_price(text: str) -> Decimal:
+    """USD per million tokens, ``0.10``, exactly as written."""
+    if not NUMBER.fullmatch(text) or len(text) > 18:  # noqa: PLR2004 - six digits, twelve decimals
+        message = f"{shown(text)} is no price; write USD per million tokens, as in `0.10`"
+        raise ValueError(message)
+    return Decimal(text)
+
+
+def read_count(text: str) -> int:
+    """``40``, ``500k`` or ``2M``; at least 1."""
+    match = COUNT.fullmatch(text)
+    if match is None:
+        message = f"{shown(text)} is no count; write a whole number, as in `40`, `500k` or `2M`"
+        raise ValueError(message)
+    number, unit = match.groups()
+    if len(number) > len(str(MAX_COUNT)):
+        message = f"{shown(text)} is too large; write at most {MAX_COUNT // 10**6}M"
+        raise ValueError(message)
+    count = Decimal(number) * {"": 1, "k": 1_000, "M": 1_000_000}[unit]
+    if count != count.to_integral_value() or not 1 <= count <= MAX_COUNT:
+        message = f"{shown(text)} is no whole number from 1; write for example `40` or `500k`"
+        raise ValueError(message)
+    return int(count)
+
+
+def read_duration(text: str) -> float:
+    """``90s`` or ``10m``, in seconds; above 0."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= MAX_SECONDS:
+        message = (
+            f"{shown(text)} is no duration; write a number above 0 and ms, s, m, h or d, as in"
+            " `10m`, at most `3650d`"
+        )
+        raise ValueError(message)
+    return seconds
+
+
+def read_probability(text: str) -> float:
+    """``0.9``, from 0 to 1."""
+    if NUMBER.fullmatch(text) and len(text) <= MAX_NAME and float(text) <= 1:
+        return float(text)
+    percent = NUMBER.fullmatch(text.removesuffix("%"))
+    near = Decimal(percent[0]) / 100 if percent and len(percent[0]) <= 6 else None  # noqa: PLR2004 - 99.999
+    hint = f"`{near.normalize():f}`" if near is not None and near <= 1 else "`0.9`"
+    message = f"{shown(text)} is no confidence; write a number from 0 to 1, as in {hint}"
+    raise ValueError(message)
+
+
+def read_text(text: str) -> str:
+    """Any text on one line."""
+    if not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
+        message = f"{shown(text)} is no line of text; write 1 to {MAX_TEXT} printable characters"
+        raise ValueError(message)
+    return text
+
+
+def read_name(text: str) -> str:
+    """A name: one line, not long, no space at either end."""
+    if not text or len(text) > MAX_NAME or not text.isprintable() or text != text.strip():
+        message = f"{shown(text)} is no name; write 1 to {MAX_NAME} printable characters"
+        raise ValueError(message)
+    return text
+
+
+def read_holder(text: str) -> str:
+    """A name of an org, team or agent; ``/`` divides these in the ledger's keys."""
+    if "/" in text:
+        message = f"{shown(text)} contains `/`, which parts org, team and agent; write `-`"
+        raise ValueError(message)
+    return read_name(text)
+
+
+def read_model(text: str) -> str:
+    """``openai/gpt-5-nano``."""
+    if not MODEL.fullmatch(read_text(text)):
+        message = f"{shown(text)} names no provider; write one before it, as in `openai/gpt-5-nano`"
+        raise ValueError(message)
+    return text
+
+
+def read_address(text: str) -> str:
+    """``http://127.0.0.1:1234/v1``."""
+    try:
+        parts = urlsplit(read_text(text))
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no text, a broken IPv6 address, or a port that is no number
+        parts, is_usable = urlsplit(""), False
+    if parts.username is not None or parts.password is not None:
+        # The address itself is not shown: it holds a secret.
+        message = "holds a user name or password; name the key's variable in `api_key_env`"
+        raise ValueError(message)
+    if not is_usable:
+        message = f"{shown(text)} is no address; write for example `http://127.0.0.1:8000/v1`"
+        raise ValueError(message)
+    return text
+
+
+def read_variable(text: str) -> str:
+    """``OPENAI_API_KEY``."""
+    if not VARIABLE.fullmatch(text) or len(text) > MAX_NAME:
+        # What stands there may be the key itself: do not repeat it.
+        message = "is no name of an environment variable; write for example `OPENAI_API_KEY`"
+        raise ValueError(message)
+    return text
+
+
+def read_zone(text: str) -> str:
+    """``Europe/Berlin``."""
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        hint = suggestion(text, zoneinfo.available_timezones())
+        message = (
+            f"{shown(text)} is no IANA time zone{hint or '; write for example `Europe/Berlin`'}"
+        )
+        raise ValueError(message) from error
+    return text
+
+
+def read_pattern(text: str) -> str:
+    """A regular expression of Python's."""
+    if not text:
+        message = "has an empty pattern, which accepts everything; write for example `'^ANSWER: '`"
+        raise ValueError(message)
+    try:
+        re.compile(text, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError, Warning) as error:  # or a warning made one
+        message = f"{shown(text)} is no regular expression ({error}); correct it"
+        raise ValueError(message) from error
+    return text
+
+
+def read_off(value: object) -> None:
+    """``off``, for what is not built yet."""
+    if not isinstance(value, str) or value.lower() not in OFF:
+        message = "is not built yet; remove the key or write `off`"
+        raise ValueError(message)
+
+
+def one_of(*words: str, later: Collection[str] = ()) -> Callable[[str], str]:
+    """A reader of one of ``words``; those in ``later`` are known, but not built yet."""
+    choice = choices(words)
+
+    def read(text: str) -> str:
+        if text in words:
+            return text
+        if text in later:
+            message = f"{shown(text)} is not built yet; write one of {choice}"
+            raise ValueError(message)
+        hint = suggestion(text, words) or f"; write one of {choice}"
+        message = f"{shown(text)} is unknown{hint}"
+        raise ValueError(message)
+
+    return read
+
+
+BUILT_CHECKS = ("schema", "form", "arithmetic")
+LATER_CHECKS = ("tests", "tools", "logprobs", "agreement", "judge")
+
+
+def read_check(value: object) -> str | FormCheck:
+    """``schema``, or a mapping of one name to its setting (``form: '^ANSWER: '``)."""
+    match value:
+        case str():
+            name, setting = value, None
+        case dict() if len(value) == 1:
+            ((name, setting),) = value.items()
+        case _:
+            message = "is no check; write a name such as `schema`, or `form: '^ANSWER: '`"
+            raise ValueError(message)
+    match one_of(*BUILT_CHECKS, later=LATER_CHECKS)(name), setting:
+        case "form", str():
+            return FormCheck(pattern=read_pattern(setting))
+        case "form", _:
+            message = "`form` needs a pattern; write `form: '^ANSWER: '`"
+            raise ValueError(message)
+        case _, None:
+            return name
+        case _:
+            message = f"`{name}` takes no setting; write only `{name}`"
+            raise ValueError(message)
+
+
+def read_thresholds(value: object) -> None:
+    """``{100%: halt}``, which is what happens in any case."""
+    if value != {"100%": "halt"}:
+        message = (
+            "is not built yet, except for `{100%: halt}`, which also holds without it; remove it"
+        )
+        raise ValueError(message)

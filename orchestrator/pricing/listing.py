@@ -1,0 +1,88 @@
+"""What one price list says of one model, in one shape for both lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from orchestrator.pricing.price import Price
+from orchestrator.pricing.quote import Tier
+
+_PARTS = ("input", "output", "cached_input", "cache_write", "reasoning")
+_TOLERANCE = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one price list says of one model.
+
+    Attributes:
+        tiers: Prices by size of the request, smallest first.
+        request_fee: USD for each request.
+        context_window: Input tokens at most, if the list says.
+        max_output_tokens: Output tokens at most, if the list says.
+    """
+
+    tiers: tuple[Tier, ...]
+    request_fee: Decimal = Decimal(0)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+    @property
+    def source(self) -> str:
+        """The list and its version."""
+        return self.tiers[0].price.source
+
+    def price_above(self, input_tokens: int) -> Price:
+        """The price of a request with more than so many input tokens."""
+        return next(t.price for t in reversed(self.tiers) if t.above <= input_tokens)
+
+
+def tiers(
+    table: Mapping[int, Mapping[str, Decimal]], *, source: str, as_of: date | None = None
+) -> tuple[Tier, ...] | None:
+    """Prices per million tokens, by the input tokens above which they apply, as tiers.
+
+    A part that a higher tier does not name keeps its price from below.
+
+    Returns:
+        ``None`` if input or output has no price, or a price of zero: lists write zero where they
+        know nothing, and half a price would let the other half run free.
+    """
+    built = []
+    known: dict[str, Decimal] = {}
+    for above in sorted(table):
+        known |= {part: value for part, value in table[above].items() if value > 0}
+        if "input" not in known or "output" not in known:
+            return None
+        if known.get("reasoning") == known["output"]:
+            # Said twice, not priced apart: it has to follow the output into dearer tiers.
+            del known["reasoning"]
+        built.append(Tier(above, Price(**known, source=source, as_of=as_of)))
+    return tuple(built) if built and built[0].above == 0 else None
+
+
+def disagreement(first: Listing, second: Listing) -> str | None:
+    """What two lists say differently by more than 1 %; ``None`` if nothing.
+
+    A part that only one of them states is no disagreement.
+    """
+    differences = list(_differences(first, second))
+    if not differences:
+        return None
+    return (
+        f"{first.source} and {second.source} differ, in USD per million tokens: "
+        f"{'; '.join(differences)}. The first is used; state a price in the policy to decide."
+    )
+
+
+def _differences(first: Listing, second: Listing) -> Iterator[str]:
+    for above in sorted({t.above for t in (*first.tiers, *second.tiers)}):
+        ours, theirs = first.price_above(above), second.price_above(above)
+        for part in _PARTS:
+            a, b = getattr(ours, part), getattr(theirs, part)
+            if a is not None and b is not None and abs(a - b) > _TOLERANCE * min(a, b):
+                place = f" above {above} input tokens" if above else ""
+                yield f"{part}{place} {a.normalize():f} and {b.normalize():f}"

@@ -1,0 +1,64 @@
+"""What all checks together say about a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.routing.checks import complete
+from orchestrator.routing.checks.result import CheckResult
+
+ConfidenceState = Literal["uncalibrated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a step accepts a reply.
+
+    Attributes:
+        accepted: The reply is complete and no applicable check failed.
+        confidence: Share of the applicable checks that passed, ``complete`` left out; ``None`` if
+            none applied. Uncalibrated, it is no probability.
+        confidence_state: How much ``confidence`` is worth.
+        checks: Each check's result, in the order they ran.
+    """
+
+    accepted: bool
+    confidence: float | None
+    confidence_state: ConfidenceState
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> dict[str, bool]:
+        """The applicable checks by name, as events and the ledger keep them."""
+        return {check.name: check.passed for check in self.checks if check.passed is not None}
+
+
+def combine(results: Sequence[CheckResult]) -> Verdict:
+    """Judge a reply by the results of its checks, ``complete`` among them."""
+    passed = [(r.name, r.passed) for r in results if r.passed is not None]
+    evidence = [is_passed for name, is_passed in passed if name != complete.NAME]
+    return Verdict(
+        accepted=all(is_passed for _, is_passed in passed),
+        confidence=sum(evidence) / len(evidence) if evidence else None,
+        confidence_state="uncalibrated",
+        checks=tuple(results),
+    )
+
+
+def best(verdicts: Sequence[Verdict]) -> int:
+    """Index of the reply to take when none was accepted.
+
+    A complete reply beats an incomplete one, then the higher confidence wins, then the model that
+    was asked last: it was the dearest.
+
+    Raises:
+        ValueError: If there are no verdicts.
+    """
+    return max(range(len(verdicts)), key=lambda index: (*_rank(verdicts[index]), index))
+
+
+def _rank(verdict: Verdict) -> tuple[bool, float]:
+    is_complete = verdict.passed.get(complete.NAME, True)
+    return is_complete, -1.0 if verdict.confidence is None else verdict.confidence

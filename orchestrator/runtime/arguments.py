@@ -1,0 +1,101 @@
+"""What a user may pass to ``run`` and ``resume``, checked all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from orchestrator.core.durations import parse_duration
+from orchestrator.core.ids import TASK_ID_PATTERN
+from orchestrator.core.money import Money
+
+Amount = Money | Decimal | str | int
+Duration = timedelta | str | float | int
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Arguments:
+    """Gathers mistakes, so that a caller sees all of them in one error."""
+
+    _mistakes: list[str] = field(default_factory=list)
+
+    def take(self, name: str, value: Any, read: Callable[[Any], T]) -> T | None:
+        """Read ``value``; ``None`` stays ``None``, a mistake is noted."""
+        if value is None:
+            return None
+        try:
+            return read(value)
+        except (TypeError, ValueError) as error:
+            self._mistakes.append(f"{name}: {error}")
+            return None
+
+    def done(self) -> None:
+        """Raise what was gathered.
+
+        Raises:
+            ValueError: With every mistake.
+        """
+        if self._mistakes:
+            raise ValueError("; ".join(self._mistakes))
+
+
+def amount(value: Amount) -> Money:
+    """Read money: ``Money``, ``Decimal``, or text as ``"0.25"`` or ``"0.25 USD"``."""
+    if isinstance(value, str):
+        value = value.strip().removesuffix("USD").strip()
+    money = value if isinstance(value, Money) else Money.from_usd(value)
+    if money.nano <= 0:
+        message = f"an amount must be above zero, not {money}"
+        raise ValueError(message)
+    return money
+
+
+def amount_above(finish_reserve: Money) -> Callable[[Amount], Money]:
+    """A reader of a task's own budget: with all of it kept for the end, nothing could start."""
+
+    def read(value: Amount) -> Money:
+        money = amount(value)
+        if money <= finish_reserve:
+            message = (
+                f"{money} is all kept for finish=True steps, so no other step could start; give "
+                f"more than the policy's finish_reserve of {finish_reserve}"
+            )
+            raise ValueError(message)
+        return money
+
+    return read
+
+
+def seconds(value: Duration) -> float:
+    """Read a duration: ``timedelta``, a number of seconds, or text as ``"5m"``."""
+    return parse_duration(value)
+
+
+def name(value: object) -> str:
+    """Read a name that becomes part of an account: text without ``|`` or ``/``."""
+    if not isinstance(value, str) or not value.strip() or set("|/\x00") & set(value):
+        message = f"a name is text without '|' or '/', not {value!r}"
+        raise ValueError(message)
+    return value
+
+
+def task_id(value: object) -> str:
+    """Read a task id."""
+    if not isinstance(value, str) or not TASK_ID_PATTERN.fullmatch(value):
+        message = f"a task id is 1 to 128 of A-Z a-z 0-9 . _ : -, not {value!r}"
+        raise ValueError(message)
+    return value
+
+
+def tags(value: object) -> Mapping[str, str]:
+    """Read labels: a mapping of text to text."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) and isinstance(one, str) for key, one in value.items()
+    ):
+        message = f"tags are a mapping of text to text, not {value!r}"
+        raise TypeError(message)
+    return dict(value)

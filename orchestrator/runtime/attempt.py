@@ -1,0 +1,253 @@
+"""One attempt: reserve, ask, settle. It runs on the engine's loop and always comes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from orchestrator.budgets.halts import budget_halt
+from orchestrator.budgets.settlement import Outcome, Reserve, settle
+from orchestrator.core.errors import Fenced, LedgerUnavailable
+from orchestrator.core.events import AttemptEnded, AttemptStarted
+from orchestrator.core.halt import Halt
+from orchestrator.core.ids import new_attempt_id
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import (
+    AlreadyEnded,
+    AttemptEnd,
+    AttemptIntent,
+    AttemptKind,
+    BudgetShort,
+    TaskSignalled,
+)
+from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
+from orchestrator.runtime.actions import Action
+from orchestrator.runtime.journal import JournaledReply, encode
+from orchestrator.runtime.slot import Slot
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.task_run import TaskRun
+
+EXPIRY_GRACE = timedelta(seconds=10)
+
+
+class AttemptRefused(Exception):  # noqa: N818 - control flow between attempt and call, never shown
+    """No request may leave, for the reason in ``halt``."""
+
+    def __init__(self, halt: Halt) -> None:
+        """Carry the reason."""
+        super().__init__(halt.detail or halt.reason)
+        self.halt = halt
+
+
+class AttemptTimedOut(ModelCallError):  # noqa: N818 - reads as the state it reports
+    """No answer within the attempt's time. Never retried: how long to wait is the policy's word."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say how long was waited."""
+        super().__init__("broken", f"no answer within {seconds:g} s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOrder:
+    """What one attempt is to do."""
+
+    key: str
+    request_digest: str
+    step: str
+    kind: AttemptKind
+    action: Action
+    request: ModelRequest
+    finish: bool
+    on_text: Callable[[str], None] | None = None
+    slot: Slot = field(default_factory=Slot)
+
+
+async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
+    """Reserve the worst case, send one request, book how it ended, journal the reply.
+
+    Raises:
+        AttemptRefused: If it may not start, or the halted task cut it.
+        ModelCallError: If there is no usable answer; what it cost is booked.
+        LedgerUnavailable: If it cannot be recorded.
+        Fenced: If the task has another owner.
+    """
+    if halt := run.gauge.before_attempt(order.step, order.request_digest, order.key):
+        raise AttemptRefused(halt)
+    try:
+        intent = await _reserve(run, order)
+    except BaseException:
+        run.gauge.attempt_not_sent()
+        raise
+    run.booked(intent.reserve)
+    _announce(run, intent)
+    try:
+        outcome = await _on_wire(run, order)
+    except Exception as error:
+        # A client that breaks its contract may have spent money all the same.
+        await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
+        raise
+    reply = await _book(run, order, intent, outcome)
+    match outcome:
+        case ModelCallError():
+            raise outcome
+        case "timed_out":
+            raise AttemptTimedOut(run.attempt_timeout_s(order.step))
+        case "cancelled":
+            raise AttemptRefused(run.halt_or_timeout(order.step))
+    assert reply is not None
+    return reply
+
+
+async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
+    """Hold the worst case, waiting for money if others may still free it."""
+    now = run.clock.now()
+    on_wire_s = run.deadline.within(run.attempt_timeout_s(order.step))
+    intent = AttemptIntent(
+        attempt_id=new_attempt_id(),
+        task_id=run.scope.task_id,
+        epoch=run.epoch,
+        key=order.key,
+        request_hash=order.request_digest,
+        step=order.step,
+        kind=order.kind,
+        model=order.action.settings.name,
+        provider_model=order.action.settings.model,
+        reserve=order.action.bound,
+        expires_at=now + timedelta(seconds=on_wire_s) + EXPIRY_GRACE,
+        at=now,
+    )
+    if run.admits_nothing():
+        raise AttemptRefused(run.halt_or_timeout(order.step))
+    try:
+        async with order.slot.during("waiting", run.deadline.remaining_s):
+            await run.ledger.reserve(intent, run.demands(now, finish=order.finish))
+    except TimeoutError:
+        raise AttemptRefused(run.halt_or_timeout(order.step)) from None
+    except BudgetShort as short:
+        raise AttemptRefused(budget_halt(short, need=intent.reserve, step=order.step)) from short
+    except TaskSignalled as signalled:
+        raise AttemptRefused(run.signalled(signalled.reason)) from None
+    except (Fenced, LedgerUnavailable) as error:
+        run.break_off(error)
+        raise
+    if run.admits_nothing():
+        # The halt came while the grant was on its way: nothing has left, so nothing is owed.
+        await run.ledger.end(_unsent(intent, run))
+        raise AttemptRefused(run.halt_or_timeout(order.step))
+    return intent
+
+
+async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
+    """Send the request and see how it ends; never longer than the attempt may take."""
+    own_s, left_s = run.attempt_timeout_s(order.step), run.deadline.remaining_s
+    try:
+        async with order.slot.during("wire", min(own_s, left_s)):
+            return await run.client.ask(order.request, on_text=order.on_text)
+    except TimeoutError:
+        return "timed_out" if run.halt is None and own_s < left_s else "cancelled"
+    except ModelCallError as error:
+        return error
+
+
+async def _book(
+    run: TaskRun, order: AttemptOrder, intent: AttemptIntent, outcome: Outcome
+) -> JournaledReply | None:
+    """Write the end of an attempt, and its reply if there is one, in one transaction."""
+    action = order.action
+    reserve = Reserve(amount=action.bound, quote=action.quote, tokens=action.token_bound)
+    booking = settle(outcome, reserve, server_errors=run.policy.server_errors)
+    completion = outcome if isinstance(outcome, Completion) else None
+    now = run.clock.now()
+    end = AttemptEnd(
+        attempt_id=intent.attempt_id,
+        end=booking.end,
+        cost=booking.cost,
+        overrun=booking.overrun,
+        certainty=booking.certainty,
+        usage=booking.usage,
+        served_model=None if completion is None else completion.served_model,
+        price_source=None if action.quote is None else action.quote.source,
+        error=None if completion is not None else str(outcome),
+        seconds=order.slot.seconds(),
+        at=now,
+        reply=None if completion is None else encode(completion),
+    )
+    try:
+        await run.ledger.end(end)
+    except AlreadyEnded:
+        error = Fenced(f"{run.scope.task_id} has another owner now.")
+        run.break_off(error)
+        raise error from None
+    except LedgerUnavailable as error:
+        # The money is spent and cannot be booked: the hold stays, and nothing more may happen.
+        run.break_off(error)
+        raise
+    order.slot.cost = end.cost + end.overrun
+    run.booked(order.slot.cost - intent.reserve)
+    run.gauge.after_attempt(booking.usage.total_tokens if booking.usage else 0)
+    _tell_latch(run, intent.model, outcome, overran=bool(end.overrun))
+    _report(run, intent, end)
+    if completion is None:
+        return None
+    believed = replace(completion, usage=booking.usage)
+    reply = JournaledReply(intent.attempt_id, intent.model, believed, order.slot.cost)
+    run.journal.add(order.key, reply)
+    return reply
+
+
+def _tell_latch(run: TaskRun, model: str, outcome: Outcome, *, overran: bool) -> None:
+    """How the attempt ended decides whether the model is asked again soon."""
+    latch = run.services.latch
+    if overran:
+        latch.overran(model)
+    elif isinstance(outcome, ModelCallError):
+        latch.failed(model, outcome)
+    elif isinstance(outcome, Completion):
+        latch.succeeded(model)
+
+
+def _announce(run: TaskRun, intent: AttemptIntent) -> None:
+    run.emit(
+        AttemptStarted(
+            at=intent.at,
+            scope=run.scope,
+            attempt_id=intent.attempt_id,
+            step=intent.step,
+            model=intent.model,
+            kind=intent.kind,
+            reserved=intent.reserve,
+        )
+    )
+
+
+def _report(run: TaskRun, intent: AttemptIntent, end: AttemptEnd) -> None:
+    run.emit(
+        AttemptEnded(
+            at=end.at,
+            scope=run.scope,
+            attempt_id=intent.attempt_id,
+            step=intent.step,
+            model=intent.model,
+            kind=intent.kind,
+            cost=end.cost + end.overrun,
+            certainty=end.certainty,
+            seconds=end.seconds,
+            usage=end.usage,
+            error=end.error,
+        )
+    )
+
+
+def _unsent(intent: AttemptIntent, run: TaskRun) -> AttemptEnd:
+    return AttemptEnd(
+        attempt_id=intent.attempt_id,
+        end="released",
+        cost=Money.ZERO,
+        certainty="known",
+        seconds=0.0,
+        at=run.clock.now(),
+        error="halted before it was sent",
+    )

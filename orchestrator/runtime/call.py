@@ -1,0 +1,244 @@
+"""The one path of every model call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from math import inf
+
+from orchestrator.core.errors import ModelRejected
+from orchestrator.core.events import StepDecided
+from orchestrator.core.halt import Halt, Probability
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import AttemptKind, Decision
+from orchestrator.models.protocol import ModelCallError
+from orchestrator.models.retry import retrying
+from orchestrator.routing.verdict import best
+from orchestrator.runtime.actions import Action, actions
+from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTimedOut, perform
+from orchestrator.runtime.engine import mirror
+from orchestrator.runtime.journal import JournaledReply
+from orchestrator.runtime.judging import Judged, judge
+from orchestrator.runtime.places import Place
+from orchestrator.runtime.request import AskRequest
+from orchestrator.runtime.rest import RunClock
+from orchestrator.runtime.results import Reply
+from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
+
+OnText = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Asking:
+    """One ask on its way: what it is and what it has cost so far."""
+
+    run: TaskRun
+    request: AskRequest
+    place: Place
+    key: str
+    on_text: OnText | None = None
+    shown: bool = False
+    cost: Money = Money.ZERO
+
+    def show(self, text: str) -> None:
+        """Hand on a piece of a streamed reply."""
+        assert self.on_text is not None
+        self.shown = True
+        self.on_text(text)
+
+
+async def call(
+    run: TaskRun, request: AskRequest, place: Place, *, on_text: OnText | None = None
+) -> Reply:
+    """Answer one ask; the order of a call reads from top to bottom.
+
+    Raises:
+        Halted: If it cannot be answered within the task's money, time and limits.
+        ModelRejected: If every candidate rejected the request itself.
+        ModelCallError: If a stream broke off after its first piece.
+    """
+    key = place.key(request.step, request.digest)
+    if known := run.journal.decided(key):
+        return _replayed(run, request, *known)
+    asking = Asking(run, request, place, key, on_text)
+    await _join_earlier(run, key)
+    judged = [await judge(run, request, paid) for paid in run.journal.replies.get(key, ())]
+    for one in judged:
+        if one.verdict.accepted or on_text is not None:
+            return _decide(asking, one)
+    failures: list[ModelCallError] = []
+    for action in _untried(run, request, judged):
+        _stop_if_halted(asking)
+        try:
+            paid = await _obtain(asking, action, kind="escalation" if judged else "ask")
+        except AttemptRefused as refused:
+            if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
+                break  # an escalation the money does not allow follows below_threshold
+            raise run.refuse(refused.halt, place) from None
+        except ModelCallError as error:
+            if asking.shown:
+                raise
+            failures.append(error)
+            continue
+        judged.append(await judge(run, request, paid))
+        if judged[-1].verdict.accepted or on_text is not None:
+            return _decide(asking, judged[-1])
+    return _below_threshold(asking, judged, failures)
+
+
+def _replayed(run: TaskRun, request: AskRequest, paid: JournaledReply, decision: Decision) -> Reply:
+    """Give the reply that answered this ask before; it costs nothing and counts for no limit."""
+    run.emit(
+        StepDecided(
+            at=run.clock.now(),
+            scope=run.scope,
+            step=request.step,
+            model=paid.model,
+            accepted=decision.accepted,
+            confidence=decision.confidence,
+            confidence_state=decision.confidence_state,
+            replayed=True,
+            checks=decision.checks,
+        )
+    )
+    return Judged.replay(request, paid, decision).reply
+
+
+async def _join_earlier(run: TaskRun, key: str) -> None:
+    """Wait for an attempt that an earlier execution of this node left on its way."""
+    earlier = run.journal.in_flight.get(key)
+    if earlier is not None:
+        await asyncio.wait([asyncio.wrap_future(mirror(earlier))])
+
+
+def _untried(run: TaskRun, request: AskRequest, judged: Sequence[Judged]) -> Sequence[Action]:
+    """The candidates for this request, cheapest first, without those that answered already."""
+    answered = {one.paid.model for one in judged}
+    return [one for one in actions(run, request) if one.settings.name not in answered]
+
+
+def _stop_if_halted(asking: Asking) -> None:
+    if stopped := asking.run.stopped():
+        raise asking.run.refuse(stopped, asking.place)
+
+
+async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> JournaledReply:
+    """Get a reply of one action, trying again where a retry can help."""
+    run, request = asking.run, asking.request
+    name = action.settings.name
+    if not run.services.latch.admits(name):
+        message = f"{name} is not asked for now: {run.services.latch.reason(name)}"
+        raise ModelCallError(kind="not_connected", message=message)
+    kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
+    error: ModelCallError | None = None
+
+    async def once() -> JournaledReply:
+        nonlocal error
+        _stop_if_halted(asking)
+        order = AttemptOrder(
+            key=asking.key,
+            request_digest=request.digest,
+            step=request.step,
+            kind=next(kinds),
+            action=action,
+            request=request.to(action.settings),
+            finish=request.finish,
+            on_text=asking.show if asking.on_text is not None else None,
+        )
+        try:
+            return await _follow(asking, order)
+        except ModelCallError as failed:
+            error = failed
+            raise
+
+    def may_retry() -> bool:
+        return not (asking.shown or run.halt or isinstance(error, AttemptTimedOut))
+
+    remaining_s = run.deadline.remaining_s
+    return await retrying(
+        clock=RunClock(run),
+        budget=run.services.retry_budget(name),
+        deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
+        may_retry=may_retry,
+    )(once)
+
+
+async def _follow(asking: Asking, order: AttemptOrder) -> JournaledReply:
+    """Leave an attempt to the engine and wait for it; whoever stops waiting does not stop it."""
+    run = asking.run
+    landing = run.launch(order.slot, perform(run, order), order.key)
+    try:
+        await asyncio.wrap_future(mirror(landing))
+    except asyncio.CancelledError:
+        run.withdraw(order.slot)
+        raise
+    asking.cost += order.slot.cost
+    return landing.result()
+
+
+def _decide(asking: Asking, judged: Judged) -> Reply:
+    """Take a reply, and note why."""
+    run, verdict = asking.run, judged.verdict
+    decision = Decision(
+        task_id=run.scope.task_id,
+        key=asking.key,
+        step=asking.request.step,
+        attempt_id=judged.paid.attempt_id,
+        accepted=verdict.accepted,
+        confidence=verdict.confidence,
+        confidence_state=verdict.confidence_state,
+        checks=verdict.passed,
+        at=run.clock.now(),
+    )
+    run.journal.decisions[asking.key] = decision
+    run.ledger.decide(decision)
+    run.emit(
+        StepDecided(
+            at=decision.at,
+            scope=run.scope,
+            step=decision.step,
+            model=judged.paid.model,
+            accepted=decision.accepted,
+            confidence=decision.confidence,
+            confidence_state=decision.confidence_state,
+            replayed=False,
+            checks=decision.checks,
+        )
+    )
+    return judged.reply_for(asking.cost)
+
+
+def _below_threshold(
+    asking: Asking, judged: Sequence[Judged], failures: Sequence[ModelCallError]
+) -> Reply:
+    """No candidate was accepted: the best reply, a halt, or what made them all fail."""
+    run, step = asking.run, asking.request.step
+    settings = run.policy.steps[step]
+    if judged:
+        chosen = judged[best([one.verdict for one in judged])]
+        if settings.below_threshold == "best":
+            return _decide(asking, chosen)
+        reached = chosen.verdict.confidence
+        halt = Halt(
+            reason="confidence",
+            scope="task",
+            limit=None if settings.confidence is None else Probability(settings.confidence),
+            spent=None if reached is None else Probability(reached),
+            step=step,
+            detail=f"No candidate of step {step!r} met its threshold, or the money for a stronger "
+            "one is short; resume with add_budget, or lower the threshold.",
+        )
+        raise run.refuse(halt, asking.place)
+    if failures and all(one.is_about_request for one in failures):
+        message = f"Every model of step {step!r} rejected the request: {failures[-1]}"
+        raise ModelRejected(message) from failures[-1]
+    reasons = "; ".join(str(one) for one in failures) or "no candidate may be asked now"
+    halt = Halt(
+        reason="no_model",
+        scope="task",
+        step=step,
+        detail=f"No model of step {step!r} answered: {reasons}. Resume when one does.",
+    )
+    raise run.refuse(halt, asking.place)

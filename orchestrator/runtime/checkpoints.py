@@ -1,0 +1,130 @@
+"""Checkpoints beside the ledger, written only by the task's present owner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
+from langgraph.checkpoint.memory import InMemorySaver
+
+from orchestrator.core.errors import Fenced
+
+Saver = BaseCheckpointSaver[Any]
+Owns = Callable[[], Awaitable[bool]]
+
+
+@asynccontextmanager
+async def open_checkpoints(directory: Path | None) -> AsyncIterator[Saver]:
+    """Open the checkpoints in ``directory``, or in memory if there is none.
+
+    The journal, not the checkpoint, is what prevents paying twice, so a checkpoint lost to a
+    power cut costs time, never money: ``synchronous`` is NORMAL.
+    """
+    if directory is None:
+        yield InMemorySaver()
+        return
+    import aiosqlite  # noqa: PLC0415 - a database driver, loaded only once something runs
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415 - the same
+
+    async with aiosqlite.connect(_private_file(directory)) as connection:
+        await connection.execute("PRAGMA busy_timeout = 30000")
+        saver = AsyncSqliteSaver(connection)
+        await saver.setup()
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        yield saver
+
+
+def _private_file(directory: Path) -> str:
+    """The checkpoints' file, made so that only its owner can read it."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = directory / "checkpoints.db"
+    path.touch(mode=0o600)
+    return os.fspath(path)
+
+
+class FencedSaver(BaseCheckpointSaver[Any]):
+    """Another saver, for one run of one task: it writes only while that run owns the task.
+
+    What a deadline left behind, or an owner that was taken over, finds its results dropped.
+    """
+
+    def __init__(self, saver: Saver, owns: Owns) -> None:
+        """Write through ``saver`` while ``owns()`` says so."""
+        super().__init__(serde=saver.serde)
+        self._saver = saver
+        self._owns = owns
+
+    def with_allowlist(self, extra_allowlist: Any) -> FencedSaver:
+        """Allow more types to be read; LangGraph passes those of the graph's state."""
+        return FencedSaver(self._saver.with_allowlist(extra_allowlist), self._owns)
+
+    @property
+    def config_specs(self) -> list[Any]:
+        """As the wrapped saver's."""
+        return list(self._saver.config_specs)
+
+    def get_next_version(self, current: Any, channel: None) -> Any:
+        """As the wrapped saver's."""
+        return self._saver.get_next_version(current, channel)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As the wrapped saver's."""
+        return await self._saver.aget_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """As the wrapped saver's."""
+        async for found in self._saver.alist(config, filter=filter, before=before, limit=limit):
+            yield found
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Write a checkpoint.
+
+        Raises:
+            Fenced: If this run no longer owns the task.
+        """
+        await self._check()
+        return await self._saver.aput(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Write what one node produced.
+
+        Raises:
+            Fenced: If this run no longer owns the task.
+        """
+        await self._check()
+        await self._saver.aput_writes(config, writes, task_id, task_path)
+
+    async def _check(self) -> None:
+        if not await self._owns():
+            message = "This run no longer owns the task; its checkpoint is not written."
+            raise Fenced(message)

@@ -1,0 +1,110 @@
+"""The callback handler through which a task's rules reach into LangGraph."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.errors import GraphInterrupt
+
+from orchestrator.core.halt import Halted
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.task_run import TaskRun
+
+
+class GovernedHandler(BaseCallbackHandler):
+    """Counts node and tool starts, and turns a refusal into an interrupt.
+
+    LangGraph keeps the work of siblings, and re-runs only the node in question on resume, when a
+    node ends with an interrupt that asks nothing. User code cannot raise that reliably (it may
+    swallow what we raise in it), but a callback runs after user code and has the last word.
+    """
+
+    raise_error = True
+    run_inline = True
+
+    def __init__(self, run: TaskRun) -> None:
+        """Watch over ``run``."""
+        self._run = run
+        _quiet_conversions()
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: dict[str, Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Something starts: if it is a node, name its place and count it."""
+        name = str(kwargs.get("name"))
+        place = self._run.places.enter(run_id, parent_run_id, name, metadata or {})
+        if place is not None and not self._run.node_may_start(place):
+            self._run.places.leave(run_id)
+            raise GraphInterrupt
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A node failed: if it was refused, it is not a failure."""
+        refused = self._run.was_refused(self._run.places.leave(run_id))
+        if refused or _carries_refusal(error):
+            raise GraphInterrupt from error
+
+    def on_chain_end(self, outputs: dict[str, Any], *, run_id: UUID, **kwargs: Any) -> None:
+        """A node returned: if it was refused, what it returned is no result."""
+        if self._run.was_refused(self._run.places.leave(run_id)):
+            raise GraphInterrupt
+
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A tool starts: count it."""
+        name = (serialized or {}).get("name") or kwargs.get("name") or "tool"
+        place = self._run.places.pass_through(run_id, parent_run_id)
+        if not self._run.tool_may_start(place, name, input_str):
+            self._run.places.leave(run_id)
+            raise GraphInterrupt
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool returned."""
+        self._run.places.leave(run_id)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool failed."""
+        self._run.places.leave(run_id)
+
+
+def _carries_refusal(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_carries_refusal(one) for one in error.exceptions)
+    return isinstance(error, Halted)
+
+
+class _ConversionFilter(logging.Filter):
+    """Drops langchain-core's one warning for each refusal that became an interrupt."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep everything but that warning."""
+        arguments = record.args
+        return not (
+            isinstance(arguments, tuple)
+            and len(arguments) == 3  # noqa: PLR2004 - handler, event, error
+            and arguments[0] == GovernedHandler.__name__
+            and str(arguments[2]).startswith(GraphInterrupt.__name__)
+        )
+
+
+def _quiet_conversions() -> None:
+    logger = logging.getLogger("langchain_core.callbacks.manager")
+    if not any(isinstance(one, _ConversionFilter) for one in logger.filters):
+        logger.addFilter(_ConversionFilter())

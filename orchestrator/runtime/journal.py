@@ -1,0 +1,93 @@
+"""What a task has already been answered, so that it is never paid twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import Decision, TaskHistory
+from orchestrator.models.protocol import Completion, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class JournaledReply:
+    """A reply with the attempt that paid for it."""
+
+    attempt_id: str
+    model: str
+    completion: Completion
+    cost: Money
+
+
+def encode(completion: Completion) -> bytes:
+    """Write a reply as JSON; the token counts stand in the ledger already."""
+    return orjson.dumps(
+        {
+            "text": completion.text,
+            "finish_reason": completion.finish_reason,
+            "tool_calls": [[call.id, call.name, call.arguments] for call in completion.tool_calls],
+            "served_model": completion.served_model,
+        }
+    )
+
+
+def decode(body: bytes) -> Completion:
+    """Read what :func:`encode` wrote."""
+    data = orjson.loads(body)
+    return Completion(
+        text=data["text"],
+        finish_reason=data["finish_reason"],
+        tool_calls=tuple(ToolCall(*call) for call in data["tool_calls"]),
+        served_model=data["served_model"],
+    )
+
+
+@dataclass(slots=True)
+class Journal:
+    """The replies of one task in memory; the ledger holds the same, durably.
+
+    Attributes:
+        replies: By journal key, in the order they were paid.
+        decisions: Which of them answered, by journal key.
+        in_flight: Attempts on their way, by journal key: a node that is run again while its
+            first ask still runs joins that ask.
+    """
+
+    replies: dict[str, list[JournaledReply]] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    in_flight: dict[str, Future[JournaledReply]] = field(default_factory=dict)
+
+    @classmethod
+    def from_history(cls, history: TaskHistory) -> Journal:
+        """Rebuild the journal of a task that is resumed."""
+        journal = cls(decisions=dict(history.decisions))
+        for record in history.attempts:
+            if record.end is not None and record.end.reply is not None:
+                intent = record.intent
+                journal.add(
+                    intent.key,
+                    JournaledReply(
+                        intent.attempt_id,
+                        intent.model,
+                        replace(decode(record.end.reply), usage=record.end.usage),
+                        record.end.cost + record.end.overrun,
+                    ),
+                )
+        return journal
+
+    def add(self, key: str, reply: JournaledReply) -> None:
+        """Keep a reply under its key."""
+        self.replies.setdefault(key, []).append(reply)
+
+    def decided(self, key: str) -> tuple[JournaledReply, Decision] | None:
+        """The reply that answered this ask before, if there was one."""
+        decision = self.decisions.get(key)
+        if decision is None:
+            return None
+        for reply in self.replies.get(key, ()):
+            if reply.attempt_id == decision.attempt_id:
+                return reply, decision
+        return None

@@ -1,0 +1,376 @@
+"""The runtime's front door: opens the store, runs tasks, resumes them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from orchestrator.core.clock import Clock, SystemClock
+from orchestrator.core.errors import OrchestratorError, ResumeError
+from orchestrator.core.events import Listener
+from orchestrator.core.ids import child_task_id, new_task_id
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
+from orchestrator.ledger.records import TaskOpening, TaskRecord
+from orchestrator.limits.settings import parse_extensions
+from orchestrator.models.litellm_client import LiteLLMClient
+from orchestrator.models.protocol import ModelClient
+from orchestrator.policy.load import load_policy
+from orchestrator.policy.records import AgentPolicy, Policy
+from orchestrator.runtime import arguments
+from orchestrator.runtime.bodies import pack
+from orchestrator.runtime.context import RUNNING
+from orchestrator.runtime.engine import Engine
+from orchestrator.runtime.graphs import Graph, label
+from orchestrator.runtime.request import digest
+from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.services import open_services
+from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.tasks import Tasks
+from orchestrator.telemetry.fanout import Fanout
+
+DEFAULT_STORE = "sqlite:///.orchestrator/ledger.db"
+STORE_VARIABLE = "ORCHESTRATOR_STORE"
+T = TypeVar("T")
+
+
+class Orchestrator:
+    """Runs agents under a policy.
+
+    An async context manager; ``with`` works too and gives :meth:`run_sync` and
+    :meth:`resume_sync` a loop to run on.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        store: str | None = None,
+        client: ModelClient | None = None,
+        clock: Clock | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        """Prepare; nothing is opened before the context is entered.
+
+        Args:
+            policy: The rules.
+            store: URL of the ledger; the environment's ``ORCHESTRATOR_STORE`` unless given, else
+                ``sqlite:///.orchestrator/ledger.db``.
+            client: What asks models; LiteLLM unless given (a ``ScriptedModel`` in tests).
+            clock: Time; the machine's unless given.
+            listeners: Told of every event.
+        """
+        self.policy = policy
+        self.store = store or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
+        self._client = client or LiteLLMClient()
+        self._clock = clock or SystemClock()
+        self._emit = Fanout(listeners)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._stack = AsyncExitStack()
+        self._tasks: Tasks | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._home: Engine | None = None
+
+    @classmethod
+    def from_policy(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        store: str | None = None,
+        client: ModelClient | None = None,
+        clock: Clock | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> Self:
+        """Read the policy at ``path``; the other arguments are the constructor's.
+
+        Raises:
+            PolicyError: If anything in it is wrong, with every mistake.
+        """
+        return cls(load_policy(path), store=store, client=client, clock=clock, listeners=listeners)
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        """Open the ledger and the checkpoints, and load what is slow to load.
+
+        Raises:
+            LedgerUnavailable: If the store cannot be opened.
+        """
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(
+                open_services(
+                    self.store,
+                    client=self._client,
+                    clock=self._clock,
+                    emit=self._emit,
+                    keep_bodies=self.policy.everyone.keep_bodies,
+                )
+            )
+            self._tasks = Tasks(self.policy, services, self._owner)
+            stack.push_async_callback(self._tasks.close)
+            self._stack = stack.pop_all()
+        self._loop = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Halt what still runs, wait for attempts in flight, then close."""
+        self._loop = None
+        await self._stack.aclose()
+        self._tasks = None
+
+    def __enter__(self) -> Self:
+        """Open on a thread of its own, for code without an event loop."""
+        home = Engine()
+        home.start()
+        try:
+            home.submit(self.__aenter__()).result()
+        except BaseException:
+            home.stop()
+            raise
+        self._home = home
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what ``with`` opened."""
+        assert self._home is not None
+        try:
+            self._home.submit(self.__aexit__(kind, error, trace)).result()
+        finally:
+            self._home.stop()
+            self._home = None
+
+    # Running tasks
+
+    async def run(
+        self,
+        graph: Graph,
+        input: Any,  # noqa: A002 - LangGraph's word, and whatever the graph takes
+        *,
+        agent: str,
+        user: str | None = None,
+        tenant: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        task_id: str | None = None,
+        budget: arguments.Amount | None = None,
+        timeout: arguments.Duration | None = None,  # noqa: ASYNC109 - the task's, not this call's
+    ) -> TaskResult:
+        """Run ``graph`` as one task of ``agent`` until it completes, halts or fails.
+
+        Inside a node of a running task this runs a task inside that task: its spending counts on
+        the budgets and limits of both, and when the node is run again it is found again.
+
+        Args:
+            graph: A ``StateGraph``, a compiled graph (its checkpointer is replaced in a copy), or
+                ``"module:name"``.
+            input: The graph's input.
+            agent: The agent's name, as costs are attributed and policies are looked up.
+            user: The end user, for budgets per user.
+            tenant: The isolation boundary; the team unless given.
+            tags: Labels for reports.
+            task_id: An id of your own; it must be new.
+            budget: Lowers the policy's task budget; more than its ``finish_reserve``.
+            timeout: Lowers the policy's timeout.
+
+        Raises:
+            TaskExists: If ``task_id`` is taken.
+            ValueError: If an argument is no such thing, with every mistake.
+            LedgerUnavailable: If nothing can be recorded, so nothing may be spent.
+            Fenced: If another process took the task over meanwhile.
+        """
+        tasks = self._opened()
+        policy = self.policy.agent(agent)
+        reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
+        parent = tasks.around(RUNNING.get())
+        given = arguments.Arguments()
+        body = given.take("input", (input,), lambda boxed: pack(boxed[0])) or ("", b"")
+        parent_key = _place_in(parent, agent, input) if parent else None
+        opening = TaskOpening(
+            scope=Scope(
+                org=policy.org,
+                team=policy.team,
+                agent=given.take("agent", agent, arguments.name) or "",
+                task_id=given.take("task_id", task_id, arguments.task_id)
+                or _task_id(parent, parent_key),
+                tenant=given.take("tenant", tenant, arguments.name)
+                or (parent.scope.tenant if parent else policy.team),
+                user=given.take("user", user, arguments.name)
+                or (parent.scope.user if parent else None),
+                ancestors=(*parent.scope.ancestors, parent.scope.task_id) if parent else (),
+                tags=given.take("tags", tags, arguments.tags) or {},
+            ),
+            owner=self._owner,
+            graph=label(graph),
+            policy=self.policy.path,
+            input_type=body[0],
+            input_body=body[1],
+            budget=given.take("budget", budget, arguments.amount_above(reserve)),
+            timeout_s=given.take("timeout", timeout, arguments.seconds),
+            parent_key=parent_key,
+            at=self._clock.now(),
+        )
+        given.done()
+        return await tasks.start(opening, graph, input, parent)
+
+    async def resume(
+        self,
+        task_id: str,
+        *,
+        graph: Graph | None = None,
+        add_budget: arguments.Amount | None = None,
+        extend: Mapping[str, Any] | None = None,
+        answer: Any = None,
+    ) -> TaskResult:
+        """Go on with a task where it stopped; what was paid is not paid again.
+
+        A task that the ledger still calls running is taken over at once. A completed task gives
+        its result again.
+
+        Args:
+            task_id: The task.
+            graph: The graph, in a process that did not start the task, unless it was started as
+                ``"module:name"``.
+            add_budget: Raises the task's own budget.
+            extend: Raises its limits: ``{"timeout": "5m", "model_calls": 20}``.
+            answer: What the graph's own ``interrupt()`` returns.
+
+        Raises:
+            TaskNotFound: If the ledger knows no such task.
+            ResumeError: If it cannot be resumed in this way.
+            ValueError: If an argument is no such thing, with every mistake.
+        """
+        tasks = self._opened()
+        given = arguments.Arguments()
+        more = given.take("add_budget", add_budget, arguments.amount)
+        given.done()
+        longer = None if extend is None else parse_extensions(extend)
+        record = await tasks.find(task_id)
+        if record.status == "completed":
+            return await tasks.result(record)
+        parent = _parent_of(record, RUNNING.get())
+        if more is not None:
+            _check_budget_is_its_own(record, self.policy.agent(record.opening.scope.agent))
+        return await tasks.go_on(
+            record,
+            graph,
+            add_budget=more or Money.ZERO,
+            extend=longer,
+            answer=answer,
+            parent=parent,
+        )
+
+    async def pause(self, task_id: str) -> None:
+        """Halt a running task: attempts in flight end and are journaled, no other starts.
+
+        In another process it takes effect when the task next asks a model.
+
+        Raises:
+            TaskNotFound: If the ledger knows no such task.
+        """
+        await self._opened().stop(task_id, "paused")
+
+    async def cancel(self, task_id: str) -> None:
+        """Halt a running task at once, and cancel what it has on the wire in this process.
+
+        What is cancelled on the wire is booked at its worst case. The task can be resumed.
+
+        Raises:
+            TaskNotFound: If the ledger knows no such task.
+        """
+        await self._opened().stop(task_id, "cancelled")
+
+    # The sync edge
+
+    def run_sync(
+        self,
+        graph: Graph,
+        input: Any,  # noqa: A002 - as above
+        **arguments: Any,
+    ) -> TaskResult:
+        """The same as :meth:`run`, for code without an event loop."""
+        return self._wait(self.run(graph, input, **arguments))
+
+    def resume_sync(self, task_id: str, **arguments: Any) -> TaskResult:
+        """The same as :meth:`resume`, for code without an event loop."""
+        return self._wait(self.resume(task_id, **arguments))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` on the loop this was opened on, from another thread."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if self._loop is not None:
+                return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+            work.close()
+            self._opened()
+        work.close()
+        message = "This would block the event loop: use `await orchestrator.run(...)` here."
+        raise RuntimeError(message)
+
+    def _opened(self) -> Tasks:
+        if self._tasks is None:
+            message = "The orchestrator is not open: use `async with` or `with`."
+            raise OrchestratorError(message)
+        return self._tasks
+
+
+def _place_in(parent: TaskRun, agent: str, given: Any) -> str:
+    """Where in its parent a task stands: the same place, and so the same task, each time."""
+    what = digest([agent, given], _canonical)
+    return parent.places.here().key(f"run:{agent}", what)
+
+
+def _task_id(parent: TaskRun | None, parent_key: str | None) -> str:
+    if parent is None or parent_key is None:
+        return new_task_id()
+    return child_task_id(parent.scope.task_id, parent_key)
+
+
+def _parent_of(record: TaskRecord, around: TaskRun | None) -> TaskRun | None:
+    """The run that a task is a part of: it goes on within the limits of that, or not at all."""
+    ancestors = record.opening.scope.ancestors
+    if not ancestors:
+        return None
+    if around is not None and around.scope.task_id == ancestors[-1]:
+        return around
+    message = (
+        f"{record.opening.scope.task_id} runs inside {ancestors[0]}, whose limits bind it: resume "
+        f"{ancestors[0]}, and it goes on."
+    )
+    raise ResumeError(message)
+
+
+def _check_budget_is_its_own(record: TaskRecord, policy: AgentPolicy) -> None:
+    """Refuse to raise a budget where that would change nothing."""
+    halt, own = record.halt, record.opening.budget
+    if own is None and not any(rule.scope == "task" for rule in policy.budgets):
+        message = "The task has no budget of its own that add_budget could raise."
+        raise ResumeError(message)
+    if halt is not None and halt.reason == "budget" and halt.scope != "task":
+        message = (
+            f"The task halted on the budget of the {halt.scope}, not on its own: add_budget would "
+            "not help. Raise that budget in the policy, or wait for its next window."
+        )
+        raise ResumeError(message)
+
+
+def _canonical(value: object) -> object:
+    """What JSON does not know, in a form that is the same in every process."""
+    if isinstance(value, set | frozenset):
+        return sorted(digest(one, _canonical) for one in value)
+    encoding, body = pack(value)
+    return [encoding, body.hex()]

@@ -1,0 +1,145 @@
+"""What a step asks, in one canonical form, with a digest that does not know the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from orchestrator.models.protocol import Message, ModelRequest
+from orchestrator.models.settings import ModelSettings
+from orchestrator.runtime.results import Reply
+
+Prompt = str | Sequence[Any]
+Check = Callable[[Reply], "bool | float | Awaitable[bool | float]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRequest:
+    """One ask, before any model is chosen.
+
+    Attributes:
+        step: The step's name.
+        finish: Whether it may draw on the ``finish_reserve``.
+        messages: The conversation in OpenAI's chat form.
+        tools: Tool definitions in OpenAI's form.
+        schema: JSON Schema of the reply, or ``None``.
+        schema_type: The pydantic model the schema came from, or ``None``.
+        check: The user's own check, or ``None``.
+        parameters: Sampling and other parameters in OpenAI's names.
+        digest: Digest of messages, tools, schema and parameters: never of model, policy or router
+            state.
+    """
+
+    step: str
+    messages: tuple[Message, ...]
+    finish: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+    schema_type: type[Any] | None = None
+    check: Check | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    digest: str
+
+    def to(self, settings: ModelSettings) -> ModelRequest:
+        """The request as it is sent to one model."""
+        return ModelRequest(
+            settings=settings,
+            messages=self.messages,
+            tools=self.tools,
+            schema=self.schema,
+            parameters=self.parameters,
+        )
+
+
+def ask_request(
+    step: str,
+    prompt: Prompt,
+    *,
+    finish: bool = False,
+    schema: type[Any] | Mapping[str, Any] | None = None,
+    check: Check | None = None,
+    tools: Sequence[Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> AskRequest:
+    """Bring what the user gave into canonical form.
+
+    Raises:
+        TypeError: If the prompt, a message, the schema or a tool has no form that can be sent.
+        ValueError: If a JSON Schema is not valid itself.
+    """
+    messages = _messages(prompt)
+    definitions = tuple(_tool(tool) for tool in tools or ())
+    schema_type, schema_json = _schema(schema)
+    return AskRequest(
+        step=step,
+        finish=finish,
+        messages=messages,
+        tools=definitions,
+        schema=schema_json,
+        schema_type=schema_type,
+        check=check,
+        parameters=parameters or {},
+        digest=digest([messages, definitions, schema_json, parameters or {}]),
+    )
+
+
+def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:
+    """SHA-256 of ``value`` as canonical JSON: sorted keys, no white space.
+
+    Args:
+        value: Plain data.
+        default: Turns what is not plain data into plain data.
+    """
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    return hashlib.sha256(orjson.dumps(value, default=default, option=options)).hexdigest()
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        return ({"role": "user", "content": prompt},)
+    is_one = isinstance(prompt, Mapping) or hasattr(prompt, "content")
+    given: list[Any] = [prompt] if is_one else list(prompt)
+    if not given:
+        message = "An ask needs a prompt: text, or a list with at least one message."
+        raise TypeError(message)
+    if all(isinstance(one, Mapping) for one in given):
+        for one in given:
+            if "role" not in one:
+                message = f"A message needs a role, as {{'role': 'user', 'content': …}}: {one!r}"
+                raise TypeError(message)
+        return tuple(given)
+    # A plain prompt needs no LangChain.
+    from langchain_core.messages import convert_to_openai_messages  # noqa: PLC0415 - slow to load
+
+    return tuple(convert_to_openai_messages(given))
+
+
+def _tool(tool: Any) -> Mapping[str, Any]:
+    if isinstance(tool, dict) and "function" in tool:
+        return tool
+    from langchain_core.utils.function_calling import (  # noqa: PLC0415 - slow to load
+        convert_to_openai_tool,
+    )
+
+    return convert_to_openai_tool(tool)
+
+
+def _schema(
+    schema: Any,
+) -> tuple[type[Any] | None, Mapping[str, Any] | None]:
+    if schema is None:
+        return None, None
+    from pydantic import BaseModel  # noqa: PLC0415 - only an ask with a schema needs it
+
+    from orchestrator.routing.checks.schema import json_schema  # noqa: PLC0415 - the same
+
+    if isinstance(schema, Mapping):
+        return None, json_schema(schema)
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return schema, json_schema(schema)
+    message = f"schema= takes a pydantic model or a JSON Schema as a dict, not {schema!r}."
+    raise TypeError(message)

@@ -1,0 +1,80 @@
+"""What all tasks of one orchestrator share, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from orchestrator.core.clock import Clock
+from orchestrator.core.events import Event
+from orchestrator.ledger.factory import ledger_from_url, sqlite_path
+from orchestrator.ledger.protocol import Ledger
+from orchestrator.models.protocol import ModelClient
+from orchestrator.models.retry import RetryBudget
+from orchestrator.pricing.book import PriceBook
+from orchestrator.routing.latch import RefusalLatch
+from orchestrator.runtime.checkpoints import Saver, open_checkpoints
+from orchestrator.runtime.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The ledger, the client and what else tasks work with."""
+
+    ledger: Ledger
+    client: ModelClient
+    engine: Engine
+    clock: Clock
+    prices: PriceBook
+    latch: RefusalLatch
+    saver: Saver
+    emit: Callable[[Event], None]
+    retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
+
+    def retry_budget(self, model: str) -> RetryBudget:
+        """The retry budget of a model, shared by everyone who asks it."""
+        return self.retry_budgets.setdefault(model, RetryBudget())
+
+
+@asynccontextmanager
+async def open_services(
+    store: str,
+    *,
+    client: ModelClient,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    keep_bodies: timedelta | None,
+) -> AsyncIterator[Services]:
+    """Open the ledger, the checkpoints and the engine, and load the client on the engine's loop.
+
+    Raises:
+        LedgerUnavailable: If the store cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = ledger_from_url(store, clock=clock, keep_bodies=keep_bodies)
+        await ledger.open()
+        stack.push_async_callback(ledger.aclose)
+        engine = Engine()
+        engine.start()
+        stack.callback(engine.stop)
+        await asyncio.wrap_future(engine.submit(client.open()))
+        stack.push_async_callback(_close_client, engine, client)
+        path = sqlite_path(store)
+        saver = await stack.enter_async_context(open_checkpoints(path and path.parent))
+        yield Services(
+            ledger=ledger,
+            client=client,
+            engine=engine,
+            clock=clock,
+            prices=PriceBook(),
+            latch=RefusalLatch(clock),
+            saver=saver,
+            emit=emit,
+        )
+
+
+async def _close_client(engine: Engine, client: ModelClient) -> None:
+    await asyncio.wrap_future(engine.submit(client.aclose()))

@@ -1,0 +1,144 @@
+"""Writes every event as one JSON line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TextIO
+
+from structlog.typing import FilteringBoundLogger
+
+from orchestrator.core.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Event,
+    StepDecided,
+    TaskEnded,
+    TaskHalted,
+    TaskStarted,
+)
+from orchestrator.core.halt import Quantity
+from orchestrator.core.money import Money
+from orchestrator.core.usage import Usage
+from orchestrator.telemetry.log import make_logger
+from orchestrator.telemetry.redaction import redact
+
+
+class StructlogListener:
+    """A listener that logs: who, which step and model, tokens, money (as text), durations.
+
+    Prompts and replies are in no event and so in no line; error texts are redacted, because
+    providers quote keys in them.
+    """
+
+    def __init__(
+        self, file: TextIO | None = None, *, logger: FilteringBoundLogger | None = None
+    ) -> None:
+        """Log to ``file``, or to a logger of the application's own.
+
+        Args:
+            file: A text stream; standard error unless given.
+            logger: A structlog logger; wins over ``file``.
+        """
+        self._logger = make_logger(file) if logger is None else logger
+
+    def __call__(self, event: Event) -> None:
+        """Log ``event``; what went wrong or stopped as a warning."""
+        name, fields = _fields(event)
+        is_warning = isinstance(event, TaskHalted) or getattr(event, "error", None) is not None
+        write = self._logger.warning if is_warning else self._logger.info
+        write(name, **_whose(event), **{k: v for k, v in fields.items() if v is not None})
+
+
+def _whose(event: Event) -> dict[str, str]:
+    scope = event.scope
+    fields = {
+        "at": event.at.isoformat(),
+        "org": scope.org,
+        "team": scope.team,
+        "agent": scope.agent,
+        "task_id": scope.task_id,
+        "tenant": scope.tenant,
+    }
+    if scope.user is not None:
+        fields["user"] = scope.user
+    if scope.ancestors:
+        fields["parent_task_id"] = scope.ancestors[-1]
+    return fields
+
+
+def _fields(event: Event) -> tuple[str, dict[str, Any]]:
+    fields: dict[str, Any]
+    match event:
+        case TaskStarted():
+            name, fields = "task_started", {"epoch": event.epoch, "resumed": event.resumed}
+        case TaskHalted(halt=halt):
+            name, fields = (
+                "task_halted",
+                {
+                    "reason": halt.reason,
+                    "halt_scope": halt.scope,
+                    "limit": _quantity(halt.limit),
+                    "spent": _quantity(halt.spent),
+                    "step": halt.step,
+                    "detail": redact(halt.detail) or None,
+                },
+            )
+        case TaskEnded():
+            name, fields = (
+                "task_ended",
+                {
+                    "status": event.status,
+                    "cost_usd": event.cost.to_json(),
+                    "seconds": event.seconds,
+                    "error": None if event.error is None else redact(event.error),
+                },
+            )
+        case AttemptStarted():
+            name, fields = (
+                "attempt_started",
+                _attempt(event) | {"reserved_usd": event.reserved.to_json()},
+            )
+        case AttemptEnded():
+            name = "attempt_ended"
+            fields = _attempt(event) | _tokens(event.usage)
+            fields |= {
+                "cost_usd": event.cost.to_json(),
+                "certainty": event.certainty,
+                "seconds": event.seconds,
+                "error": None if event.error is None else redact(event.error),
+            }
+        case StepDecided():
+            name, fields = (
+                "step_decided",
+                {
+                    "step": event.step,
+                    "model": event.model,
+                    "accepted": event.accepted,
+                    "confidence": event.confidence,
+                    "confidence_state": event.confidence_state,
+                    "replayed": event.replayed,
+                    "checks": dict(event.checks),
+                },
+            )
+        case _:
+            name, fields = type(event).__name__, {}
+    return name, fields
+
+
+def _attempt(event: AttemptStarted | AttemptEnded) -> dict[str, Any]:
+    return {
+        "attempt_id": event.attempt_id,
+        "step": event.step,
+        "model": event.model,
+        "kind": event.kind,
+    }
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any]:
+    return {} if usage is None else dataclasses.asdict(usage)
+
+
+def _quantity(quantity: Quantity | None) -> str | None:
+    if quantity is None:
+        return None
+    return f"{quantity.to_json()} USD" if isinstance(quantity, Money) else str(quantity)

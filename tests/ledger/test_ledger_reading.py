@@ -1,0 +1,195 @@
+"""What reports read, beside those who write."""
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.money import Money
+from orchestrator.core.usage import Usage
+from orchestrator.ledger.reading import LedgerReader, Total, reader_from_url
+
+
+@pytest.fixture
+def reader(sqlite_bank, ledger_path):
+    with LedgerReader(ledger_path) as reader:
+        yield reader
+
+
+def total(group, attempts, **sums):
+    made = {"known": 0, "estimated": 0, "unknown": 0, "overrun": 0}
+    tokens = {"input_tokens": 0, "output_tokens": 0, "unknown_attempts": 0}
+    tokens |= {name: sums.pop(name) for name in list(sums) if name in tokens}
+    money = {name: Money(nano) for name, nano in {**made, **sums}.items()}
+    return Total(group=group, attempts=attempts, **tokens, **money)
+
+
+async def test_tasks_are_listed_newest_first_and_filtered(sqlite_bank, reader, clock):
+    for number in range(4):
+        await sqlite_bank.open_task(
+            f"task-{number}",
+            team="sales" if number == 1 else "research",
+            agent="reader" if number == 2 else "writer",
+        )
+        clock.advance(seconds=1)
+    await sqlite_bank.close_task("task-3", output=("json", b"42"))
+
+    def listed(**options):
+        return [task.opening.scope.task_id for task in reader.tasks(**options)]
+
+    assert listed() == ["task-3", "task-2", "task-1", "task-0"]
+    assert listed(limit=2) == ["task-3", "task-2"]
+    assert listed(status="completed") == ["task-3"]
+    assert listed(team="sales") == ["task-1"]
+    assert listed(team="research", agent="reader") == ["task-2"]
+    assert listed(status="halted") == []
+    assert reader.tasks(limit=1)[0].output is None
+    assert reader.tasks()[-1].opening.input_body == b""
+
+
+async def test_attempts_come_with_all_a_report_groups_by(sqlite_bank, reader, clock):
+    await sqlite_bank.open_task(user=None)
+    begun = clock.now()
+    settled = await sqlite_bank.hold(40, kind="retry")
+    clock.advance(seconds=2)
+    await sqlite_bank.settle(
+        settled,
+        40,
+        overrun=Money(2),
+        usage=Usage(10, 5, 1, 2, 3),
+        served_model="small-1",
+        price_source="policy",
+        error="cut",
+    )
+    await sqlite_bank.hold(7)
+
+    ended, still_open = reader.attempts()
+
+    assert (ended.org, ended.team, ended.agent) == ("acme", "research", "writer")
+    assert (ended.user, ended.tenant, ended.task_id) == (None, "research", "task-1")
+    assert (ended.step, ended.model, ended.kind) == ("plan", "small", "retry")
+    assert (ended.provider_model, ended.served_model) == ("openai/small", "small-1")
+    assert (ended.end, ended.cost, ended.overrun) == ("settled", Money(42), Money(2))
+    assert (ended.certainty, ended.price_source, ended.error) == ("known", "policy", "cut")
+    assert ended.usage == Usage(10, 5, 1, 2, 3)
+    assert (ended.at, ended.ended_at, ended.seconds) == (begun, clock.now(), 1.5)
+    assert (still_open.end, still_open.cost, still_open.certainty) == (None, Money(7), "unknown")
+    assert (still_open.ended_at, still_open.usage) == (None, None)
+
+
+async def test_a_period_counts_an_attempt_when_it_began(sqlite_bank, reader, clock):
+    await sqlite_bank.open_task()
+    attempts = []
+    for _ in range(3):
+        attempts.append(await sqlite_bank.hold(1))
+        clock.advance(hours=1)
+    last = clock.now() - timedelta(hours=1)
+
+    def ids(**period):
+        return [attempt.attempt_id for attempt in reader.attempts(**period)]
+
+    assert ids() == attempts
+    assert ids(since=last) == attempts[2:]
+    assert ids(until=last) == attempts[:2]
+    assert ids(since=last - timedelta(hours=1), until=last) == attempts[1:2]
+
+
+async def test_totals_add_up_by_any_dimensions(sqlite_bank, reader):
+    await sqlite_bank.open_task("task-1")
+    await sqlite_bank.open_task("task-2", agent="reader", user=None)
+    known = await sqlite_bank.hold(40)
+    await sqlite_bank.settle(known, 40, overrun=Money(2), usage=Usage(10, 5))
+    estimated = await sqlite_bank.hold(30, model="large")
+    await sqlite_bank.settle(estimated, 30, certainty="estimated")
+    await sqlite_bank.hold(5, task="task-2", step="classify")
+    await sqlite_bank.release(await sqlite_bank.hold(9, task="task-2"))
+
+    first = total((), 4, known=42, estimated=30, unknown=5, overrun=2)
+    assert reader.totals([])[0].cost == first.cost == Money(77)
+    assert reader.totals([]) == [
+        total(
+            (),
+            4,
+            known=42,
+            estimated=30,
+            unknown=5,
+            unknown_attempts=1,
+            overrun=2,
+            input_tokens=10,
+            output_tokens=5,
+        )
+    ]
+    tokens = {"input_tokens": 10, "output_tokens": 5}
+    assert reader.totals(["task", "model"]) == [
+        total(("task-1", "small"), 1, known=42, overrun=2, **tokens),
+        total(("task-1", "large"), 1, estimated=30),
+        total(("task-2", "small"), 2, unknown=5, unknown_attempts=1),
+    ]
+    assert [it.group for it in reader.totals(["user"])] == [("u1",), (None,)]
+    assert [it.group for it in reader.totals(["step"])] == [("plan",), ("classify",)]
+    groups = reader.totals(["org", "team", "agent", "tenant"])
+    assert [it.group for it in groups] == [
+        ("acme", "research", "writer", "research"),
+        ("acme", "research", "reader", "research"),
+    ]
+
+
+async def test_attempts_in_doubt_count_as_unknown(sqlite_bank, reader):
+    await sqlite_bank.open_task()
+    await sqlite_bank.hold(40)
+    await sqlite_bank.ledger.take_over("task-1", owner="process-2")
+
+    assert reader.totals([]) == [total((), 1, unknown=40, unknown_attempts=1)]
+
+
+async def test_totals_of_nothing_are_nothing(sqlite_bank, reader):
+    assert sqlite_bank.is_open
+    assert reader.totals([]) == [total((), 0)]
+    assert reader.totals(["team"]) == []
+
+
+async def test_reading_goes_on_while_another_writes(sqlite_bank, reader, ledger_path, demand):
+    await sqlite_bank.open_task()
+    other = sqlite3.connect(ledger_path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert reader.totals([])[0].attempts == 0
+    other.execute("ROLLBACK")
+    other.close()
+    attempts = reader.attempts()
+
+    await sqlite_bank.hold(1, demand(100))
+
+    assert len(list(attempts)) == 1
+    assert reader.totals([])[0].attempts == 1
+
+
+async def test_a_reader_cannot_write(sqlite_bank, reader):
+    await sqlite_bank.open_task()
+
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._db.execute("UPDATE tasks SET status = 'failed'")
+
+
+async def test_a_ledger_nobody_has_open_can_be_read(sqlite_bank, ledger_path):
+    await sqlite_bank.open_task()
+    await sqlite_bank.aclose()
+
+    with reader_from_url(f"sqlite:///{ledger_path}") as reader:
+        assert len(reader.tasks()) == 1
+
+
+def test_no_ledger_is_made_by_reading_one(tmp_path):
+    with pytest.raises(LedgerUnavailable, match="no ledger at"):
+        reader_from_url(f"sqlite:///{tmp_path}/ledger.db")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_ledger_cannot_be_read(tmp_path):
+    (tmp_path / "empty.db").touch()
+
+    with pytest.raises(LedgerUnavailable, match="no ledger this version can read"):
+        reader_from_url(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(LedgerUnavailable, match="cannot be read from here"):
+        reader_from_url("memory://")

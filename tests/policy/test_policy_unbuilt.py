@@ -1,0 +1,67 @@
+"""What is not built is refused, never ignored; a value that asks for nothing is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.policy.document import AgentDocument, StepDocument
+from orchestrator.policy.keys import keys_of
+
+MODELS = "models: {small: {model: openai/foo, price: {input: 0.10, output: 0.40}}}\n"
+OF_A_STEP = [key.name for key in keys_of(StepDocument) if not key.is_built]
+OF_A_POLICY = [key.name for key in keys_of(AgentDocument) if not key.is_built]
+ASKING = ["on", "5m", "{fresh_for: 1h, stale_for: 10m, reads: [catalog]}", "[a]", ""]
+SILENT = ["off", "OFF", "no", "false", "'off'"]
+
+
+def test_the_keys_of_what_is_to_come_are_known():
+    assert OF_A_STEP == ["memo", "lane", "priority", "audits", "judge"]
+    assert OF_A_POLICY == ["memo", "lanes", "priority", "audits", "judge", "tools"]
+
+
+@pytest.mark.parametrize("name", OF_A_STEP)
+def test_a_step_cannot_ask_for_what_is_not_built(mistake, load, name):
+    for value in ASKING:
+        problem = mistake(f"{MODELS}steps:\n  plan:\n    {name}: {value}\n")
+        assert (problem.line, problem.key) == (4, f"steps.plan.{name}")
+        assert problem.message == "is not built yet; remove the key or write `off`"
+    for value in SILENT:
+        assert load(f"{MODELS}steps: {{plan: {{{name}: {value}}}}}\n")
+
+
+@pytest.mark.parametrize("name", OF_A_POLICY)
+def test_a_policy_cannot_ask_for_what_is_not_built(mistake, load, name):
+    for value in ASKING:
+        assert "is not built yet" in mistake(f"{MODELS}{name}: {value}\n").message
+        agent = f"{MODELS}agents:\n  a:\n    {name}: {value}\n"
+        assert mistake(agent).key == f"agents.a.{name}"
+    for value in SILENT:
+        assert load(f"{MODELS}{name}: {value}\n")
+
+
+@pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "task"])
+@pytest.mark.parametrize(
+    "at", ["{80%: economize, 100%: halt}", "{80%: notify}", "{90%: halt}", "halt", "{}", ""]
+)
+def test_a_budget_does_nothing_before_it_halts(mistake, scope, at):
+    problem = mistake(f"{MODELS}budgets:\n  {scope}:\n    limit: 1 USD\n    at: {at}\n")
+    assert (problem.line, problem.key) == (5, f"budgets.{scope}.at")
+    assert "is not built yet" in problem.message
+
+
+@pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "task"])
+def test_halting_at_the_end_may_be_said(load, scope):
+    assert load(f"{MODELS}budgets: {{{scope}: {{limit: 1 USD, at: {{100%: halt}}}}}}\n")
+
+
+@pytest.mark.parametrize("check", ["tests", "tools", "logprobs", "agreement", "judge"])
+@pytest.mark.parametrize("form", ["{}", "{}: 3"])
+def test_checks_that_are_not_built_are_refused(mistake, check, form):
+    problem = mistake(f"{MODELS}steps: {{a: {{checks: [schema, {form.format(check)}]}}}}\n")
+    assert problem.key == "steps.a.checks.1"
+    assert f"`{check}` is not built yet; write one of `schema`, `form`" in problem.message
+
+
+def test_asking_a_person_is_not_built(mistake):
+    problem = mistake(f"{MODELS}steps: {{a: {{below_threshold: ask}}}}\n")
+    assert problem.message == "`ask` is not built yet; write one of `best`, `halt`"

@@ -1,0 +1,72 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import Orchestrator
+from orchestrator.core.usage import Usage
+from orchestrator.models.protocol import Completion, ModelRequest
+from orchestrator.models.scripted import ScriptedModel, question
+
+MODELS = """
+models:
+  small: {model: openai/small, max_output_tokens: 10, price: {input: 1, output: 1}}
+  large: {model: openai/large, max_output_tokens: 10, price: {input: 10, output: 10}}
+"""
+
+
+def spends(tokens: int, text: str = "") -> Completion:
+    """A reply billed at ``tokens`` tokens: that many micro-dollars with the small model."""
+    return Completion(
+        text=text or "ok", finish_reason="stop", usage=Usage(tokens - 1, 1), served_model="m"
+    )
+
+
+@dataclass
+class Stage:
+    """A folder with a policy and a ledger, on which orchestrators of several lives play."""
+
+    folder: Path
+    asked: list[str] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.folder / 'ledger.db'}"
+
+    def policy(self, text: str = "", *, models: str = MODELS) -> Path:
+        path = self.folder / "policy.yaml"
+        path.write_text(f"org: acme\nteam: research\n{models}\n{text}")
+        return path
+
+    def orchestrator(
+        self,
+        text: str = "",
+        *,
+        script: Callable[[ModelRequest], Any] | Mapping[str, Any] | Sequence[Any] | None = None,
+        client: Any = None,
+        models: str = MODELS,
+        **more: Any,
+    ) -> Orchestrator:
+        model = client or ScriptedModel(script or (lambda _: spends(20)))
+        asked, ask = self.asked, model.ask
+
+        async def recorded(request: ModelRequest, **rest: Any) -> Completion:
+            asked.append(question(request.messages))
+            return await ask(request, **rest)
+
+        model.ask = recorded
+        return Orchestrator.from_policy(
+            self.policy(text, models=models),
+            store=self.store,
+            client=model,
+            listeners=[self.events.append],
+            **more,
+        )
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
