@@ -58,6 +58,20 @@ class MemoSettings:
         return self.fresh_for_s + max(self.stale_for_s, self.stale_if_error_s)
 
 
+@dataclass(frozen=True, slots=True)
+class MemoTable:
+    """The memo's rules by step; ``*`` answers for a step that is not named.
+
+    A named step without a memo has ``None``: it does not fall back on ``*``.
+    """
+
+    steps: Mapping[str, MemoSettings | None] = field(default_factory=dict)
+
+    def __getitem__(self, step: str) -> MemoSettings | None:
+        """The rules of ``step``; ``None`` if it has no memo."""
+        return self.steps[step] if step in self.steps else self.steps.get("*")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """How much a store may hold, and for how long.
