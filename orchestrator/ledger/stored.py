@@ -186,15 +186,21 @@ class StoredLedger:
 
     def decide(self, decision: Decision) -> None:
         """Note a decision. Does not wait; written in order with everything else."""
-        check_text(
-            decision.task_id,
-            decision.key,
-            decision.step,
-            decision.attempt_id,
-            decision.confidence_state,
-            *decision.checks,
-        )
+        _check_decision(decision)
         self._note(lambda unit: unit.add_decision(decision))
+
+    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+        """Note that a memo answered, with its decision. Does not wait; all of it or nothing.
+
+        Raises:
+            LedgerUnavailable: If the ledger is not open.
+            ValueError: If a value cannot be stored.
+        """
+        check_intent(intent)
+        checked = check_end(end)
+        if decision is not None:
+            _check_decision(decision)
+        self._note(lambda unit: book.hit(unit, intent, checked, decision, self._keep))
 
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run of a task returned; its ``running_s`` is added to that of earlier runs.
@@ -282,3 +288,14 @@ class StoredLedger:
                 await asyncio.shield(answer.future)
         # If it could not be written, the hold is nobody's any more and expires when overdue.
         answer.future.exception()
+
+
+def _check_decision(decision: Decision) -> None:
+    check_text(
+        decision.task_id,
+        decision.key,
+        decision.step,
+        decision.attempt_id,
+        decision.confidence_state,
+        *decision.checks,
+    )

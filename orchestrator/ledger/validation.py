@@ -69,6 +69,7 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
         raise ValueError(message)
     _check_amount("cost", end.cost)
     _check_amount("overrun", end.overrun)
+    _check_amount("saved", end.saved)
     if end.end == "released" and (end.cost or end.overrun):
         message = f"attempt {end.attempt_id} was released, so it costs nothing; settle it instead"
         raise ValueError(message)

@@ -107,10 +107,13 @@ class Needs:
     Attributes:
         confidence: The least confidence; ``None``: any complete reply will do.
         checks: Names of the checks it must have passed.
+        evidence: Whether an answer that no check had anything to say about is refused where a
+            confidence is asked for.
     """
 
     confidence: float | None = None
     checks: frozenset[str] = frozenset()
+    evidence: bool = True
 
     def unmet_by(self, entry: Entry) -> str | None:
         """Why ``entry`` is not good enough, or ``None`` if it is."""
@@ -118,6 +121,8 @@ class Needs:
         if missing:
             return f"unchecked: {', '.join(sorted(missing))}"
         if self.confidence is None:
+            return None
+        if entry.confidence is None and not self.evidence:
             return None
         if entry.confidence is None:
             return f"it has no confidence and {self.confidence:g} is needed"

@@ -56,6 +56,24 @@ class AgentPolicy:
     keep_bodies: timedelta | None
     durability: Durability
 
+    def version_of(self, step: str) -> str:
+        """Digest of what decides who answers ``step`` and which reply passes its checks.
+
+        Not of its threshold: a reply keeps its own confidence, which is compared with that.
+        """
+        return self._versions.get(step) or self._versions["*"]
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        versions = {}
+        for name in {*self.steps.steps, "*"}:
+            step = self.steps[name]
+            models = [self.models[model] for model in step.models or self.models]
+            parts = [[asdict(model) for model in models], step.checks, step.form and step.form.pattern]
+            text = json.dumps(parts, default=_canonical, ensure_ascii=True)
+            versions[name] = hashlib.sha256(text.encode()).hexdigest()
+        return versions
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the values: the same for policies that mean the same.
