@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.bench.records import Source
+from orchestrator.cli.bench_memo import bench_memo
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
 from orchestrator.cli.output import print_json
@@ -30,6 +31,9 @@ app = typer.Typer(no_args_is_help=True, help="Measure what policies cost and wha
 @app.callback()
 def options() -> None:
     """Measure what policies cost and what they buy."""
+
+
+app.command("memo")(bench_memo)
 
 
 @app.command()

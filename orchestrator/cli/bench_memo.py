@@ -39,9 +39,9 @@ async def _run(
     trajectories: Path | None, rounds: int, *, litellm: bool, zipf: bool
 ) -> dict[str, Any]:
     # Loaded here: they bring what no other command needs.
-    from orchestrator.bench.memo.latency import run_latency  # noqa: PLC0415
-    from orchestrator.bench.memo.trajectories import replay_trajectories  # noqa: PLC0415
-    from orchestrator.bench.memo.zipf import run_zipf  # noqa: PLC0415
+    from orchestrator.bench.memo.latency import run_latency
+    from orchestrator.bench.memo.trajectories import replay_trajectories
+    from orchestrator.bench.memo.zipf import run_zipf
 
     facts: dict[str, Any] = {}
     if rounds:

@@ -14,8 +14,8 @@ from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
 AttemptKind = Literal["ask", "retry", "escalation", "memo"]
-"""``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left, so
-it is no attempt in any count."""
+"""``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
+so it is no attempt in any count."""
 EndKind = Literal["settled", "released", "expired"]
 
 HALTED_UNSENT = "halted before it was sent"
@@ -304,6 +304,21 @@ class TaskHistory:
     attempts: tuple[AttemptRecord, ...]
     decisions: Mapping[str, Decision]
     marks: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was erased of a user.
+
+    Attributes:
+        tasks: The user's tasks; what they cost stays.
+        running: Those the ledger still calls running, which may yet write more.
+        bodies: How many inputs, replies and outputs went.
+    """
+
+    tasks: tuple[str, ...]
+    running: tuple[str, ...]
+    bodies: int
 
 
 class BudgetShort(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown

@@ -204,7 +204,7 @@ BEGIN SELECT RAISE(ABORT, 'tasks are never removed'); END;
     )
 )
 
-# A hit of the memo is an attempt of kind 'memo' that reserves nothing, costs nothing and saves this.
+# A hit of the memo is an attempt of kind 'memo': it reserves and costs nothing, and saves this.
 _SAVINGS = """
 ALTER TABLE ends ADD COLUMN saved INTEGER NOT NULL DEFAULT 0 CHECK (saved >= 0);
 ALTER TABLE ends ADD COLUMN saved_seconds REAL NOT NULL DEFAULT 0;

@@ -22,6 +22,7 @@ from orchestrator.ledger.records import (
     Balance,
     Decision,
     Demand,
+    Forgotten,
     TaskClosing,
     TaskHistory,
     TaskOpening,
@@ -249,6 +250,16 @@ class StoredLedger:
             return 0 if state is None else state.epoch
 
         return await self._ask(run, urgency="read")
+
+    async def forget(self, user: str, *, tenant: str | None = None) -> Forgotten:
+        """Erase the inputs, replies and outputs of a user's tasks; what they cost stays.
+
+        Args:
+            user: The user.
+            tenant: Only in this tenant; ``None``: in all.
+        """
+        check_text(user, tenant or "")
+        return await self._ask(lambda unit: book.forget(unit, user, tenant))
 
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
         """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""

@@ -54,7 +54,7 @@ class ToolBinding:
     """Who calls tools here, and through which memo.
 
     Attributes:
-        memo: The memo.
+        memo: The memo, or what gives it once a memoized tool is called.
         scope: The running task's scope.
         labels: Labels of the task's inputs.
         wait_s: Seconds a call may wait for another that does the same; ``None``: as long as it
@@ -62,24 +62,29 @@ class ToolBinding:
         on_result: Told of each call's rules and of its hit, or ``None`` if the tool was called.
     """
 
-    memo: Memo
+    memo: Memo | Callable[[], Memo]
     scope: Scope
     labels: frozenset[str] = frozenset()
     wait_s: Callable[[], float | None] = lambda: None
     on_result: Callable[[ToolRules, Hit | None], None] = lambda _rules, _hit: None
 
+    def opened(self) -> Memo:
+        """The memo."""
+        return self.memo if isinstance(self.memo, Memo) else self.memo()
 
-_binding: ContextVar[ToolBinding | None] = ContextVar("orchestrator_tools", default=None)
+
+TOOLS: ContextVar[ToolBinding | None] = ContextVar("orchestrator_tools", default=None)
+"""Who calls tools here; :func:`bind_tools` sets it for a block."""
 
 
 @contextlib.contextmanager
 def bind_tools(binding: ToolBinding) -> Iterator[None]:
     """Send the calls of memoized tools in this context through a memo."""
-    token = _binding.set(binding)
+    token = TOOLS.set(binding)
     try:
         yield
     finally:
-        _binding.reset(token)
+        TOOLS.reset(token)
 
 
 def memoized_tool(
@@ -125,7 +130,7 @@ def memoized_tool(
 
             @functools.wraps(tool)
             async def call_async(*args: _P.args, **kwargs: _P.kwargs) -> object:
-                binding = _binding.get()
+                binding = TOOLS.get()
                 if binding is None:
                     return await tool(*args, **kwargs)
                 return await call_memoized(
@@ -136,7 +141,7 @@ def memoized_tool(
 
         @functools.wraps(tool)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            binding = _binding.get()
+            binding = TOOLS.get()
             # On a thread that runs an event loop there is no way to wait for another's result.
             if binding is None or _loop_runs_here():
                 return tool(*args, **kwargs)
@@ -178,7 +183,7 @@ async def call_memoized(
         labels=binding.labels,
         prompt_version=rules.version,
     )
-    found = await binding.memo.lookup(ask, wait_s=binding.wait_s())
+    found = await binding.opened().lookup(ask, wait_s=binding.wait_s())
     if isinstance(found, Hit):
         binding.on_result(rules, found)
         return orjson.loads(found.entry.reply)
@@ -201,10 +206,10 @@ async def _call(
                 cost=rules.price,
                 seconds=time.perf_counter() - started,
             )
-            await binding.memo.put(miss.lease, answer)
+            await binding.opened().put(miss.lease, answer)
         return result
     finally:
-        binding.memo.release(miss.lease)
+        binding.opened().release(miss.lease)
 
 
 def _encode(result: object) -> bytes | None:

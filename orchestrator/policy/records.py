@@ -69,7 +69,11 @@ class AgentPolicy:
         for name in {*self.steps.steps, "*"}:
             step = self.steps[name]
             models = [self.models[model] for model in step.models or self.models]
-            parts = [[asdict(model) for model in models], step.checks, step.form and step.form.pattern]
+            parts = [
+                [asdict(model) for model in models],
+                step.checks,
+                step.form and step.form.pattern,
+            ]
             text = json.dumps(parts, default=_canonical, ensure_ascii=True)
             versions[name] = hashlib.sha256(text.encode()).hexdigest()
         return versions

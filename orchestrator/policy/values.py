@@ -261,7 +261,9 @@ def read_labels(value: object) -> dict[str, str]:
             raise ValueError(message)
         if share not in SHARES:
             known = choices(SHARES)
-            message = f"{shown(str(share))} of label {shown(label)} is unknown; write one of {known}"
+            message = (
+                f"{shown(str(share))} of label {shown(label)} is unknown; write one of {known}"
+            )
             raise ValueError(message)
     return value
 

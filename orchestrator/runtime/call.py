@@ -71,8 +71,9 @@ async def call(
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
     async with asking.memory as memory:
-        if known_judged := await _recalled(asking, await memory.recall()):
-            return _decide(asking, known_judged)
+        remembered = await _recalled(asking, await memory.recall())
+        if remembered is not None:
+            return _decide(asking, remembered)
         chosen = await _ask_models(asking, judged)
         reply = _decide(asking, chosen)
         await memory.keep(chosen, reply.cost or chosen.paid.cost)
@@ -112,8 +113,9 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
         judged.append(await judge(run, request, paid))
         if judged[-1].verdict.accepted or asking.on_text is not None:
             return judged[-1]
-    if not judged and failures and (expired := asking.memory.recall_expired()):
-        if remembered := await _recalled(asking, expired):
+    if failures and not judged:
+        remembered = await _recalled(asking, asking.memory.recall_expired())
+        if remembered is not None:
             return remembered
     return _below_threshold(asking, judged, failures)
 

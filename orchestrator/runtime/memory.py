@@ -14,6 +14,7 @@ from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Decision
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
 from orchestrator.memo.key import model_content
+from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function
 from orchestrator.runtime.journal import JournaledReply, decode, encode
 from orchestrator.runtime.judging import Judged
@@ -173,3 +174,55 @@ class Memory:
         return JournaledReply(
             new_attempt_id(), hit.entry.model, completion, Money.ZERO, from_memo=True
         )
+
+
+def bind_memoized_tools(run: TaskRun) -> None:
+    """Let the memoized tools that this context calls know for whom they are called."""
+
+    def told(rules: ToolRules, hit: Hit | None) -> None:
+        if hit is not None:
+            _book_tool(run, rules, hit)
+
+    TOOLS.set(ToolBinding(memo=run.services.memos.get, scope=run.scope, on_result=told))
+
+
+def _book_tool(run: TaskRun, rules: ToolRules, hit: Hit) -> None:
+    """Write the hit of a tool into the ledger; the tool is called again on a resume."""
+    now, entry = run.clock.now(), hit.entry
+    attempt_id = new_attempt_id()
+    intent = AttemptIntent(
+        attempt_id=attempt_id,
+        task_id=run.scope.task_id,
+        epoch=run.epoch,
+        key=attempt_id,
+        request_hash=entry.key,
+        step=rules.name,
+        kind="memo",
+        model=rules.name,
+        provider_model=rules.name,
+        reserve=Money.ZERO,
+        expires_at=now,
+        at=now,
+    )
+    end = AttemptEnd(
+        attempt_id=attempt_id,
+        end="settled",
+        cost=Money.ZERO,
+        certainty="known",
+        seconds=0.0,
+        at=now,
+        saved=entry.cost,
+        saved_seconds=entry.seconds,
+    )
+    run.ledger.hit(intent, end, None)
+    run.emit(
+        MemoServed(
+            at=now,
+            scope=run.scope,
+            step=rules.name,
+            model=rules.name,
+            state=hit.state,
+            age_s=hit.age_s,
+            saved=entry.cost,
+        )
+    )

@@ -72,6 +72,10 @@ def test_forget_erases_what_was_asked_for_a_user_shared_or_not(memo_at):
         "entries": 3,
         "unreadable": 0,
         "steps": {"classify": 1, "plan": 2},
+        "tasks": 0,
+        "bodies": 0,
+        "checkpoints": 0,
+        "running": [],
     }
     assert "0 entries erased" in run("forget", "--user", "u1", "--memo", memo_at)
 
