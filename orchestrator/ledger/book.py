@@ -23,7 +23,6 @@ from orchestrator.ledger.records import (
     BudgetShort,
     Decision,
     Demand,
-    Forgotten,
     TaskClosing,
     TaskOpening,
     TaskRecord,
@@ -316,19 +315,6 @@ def signal(unit: UnitOfWork, task_id: str, reason: HaltReason) -> None:
         record = store.task(each)
         if record is not None and record.status == "running":
             _update(unit, record, reason)
-
-
-def forget(unit: UnitOfWork, user: str, tenant: str | None) -> Forgotten:
-    """Erase the bodies of a user's tasks; the facts about money stay."""
-    store = unit.flushed()
-    found = store.tasks_of(user, tenant)
-    tasks = tuple(task_id for task_id, _ in found)
-    store.overwrite_deleted()
-    return Forgotten(
-        tasks=tasks,
-        running=tuple(task_id for task_id, status in found if status == "running"),
-        bodies=store.delete_bodies(tasks, _ALL_BODIES),
-    )
 
 
 def purge(unit: UnitOfWork, now: datetime) -> None:

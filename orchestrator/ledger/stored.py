@@ -12,7 +12,7 @@ from orchestrator.core.clock import Clock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book
+from orchestrator.ledger import book, forgetting
 from orchestrator.ledger.operation import Answer, Operation, Urgency
 from orchestrator.ledger.records import (
     Account,
@@ -259,7 +259,7 @@ class StoredLedger:
             tenant: Only in this tenant; ``None``: in all.
         """
         check_text(user, tenant or "")
-        return await self._ask(lambda unit: book.forget(unit, user, tenant))
+        return await self._ask(lambda unit: forgetting.forget(unit, user, tenant))
 
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
         """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 
+from langchain_core.runnables import RunnableConfig
+
 from orchestrator.core.clock import SystemClock
 from orchestrator.ledger.factory import ledger_from_url, sqlite_path
 from orchestrator.ledger.records import Forgotten
@@ -54,7 +56,7 @@ async def forget(store: str, user: str, *, tenant: str | None = None) -> Erased:
     count = 0
     async with open_checkpoints(path.parent) as saver:
         for task_id in gone.tasks:
-            here = {"configurable": {"thread_id": task_id}}
+            here: RunnableConfig = {"configurable": {"thread_id": task_id}}
             if await anext(aiter(saver.alist(here, limit=1)), None) is not None:
                 count += 1
                 await saver.adelete_thread(task_id)

@@ -11,6 +11,7 @@ from orchestrator.core.events import Event, MemoFaulted
 from orchestrator.core.scope import Scope
 from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
+from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.context import RUNNING
 
 DIRECTORY = "memo"
@@ -20,7 +21,12 @@ class MemoHome:
     """The memo beside a ledger: in ``memo`` in its directory, in memory beside one in memory."""
 
     def __init__(
-        self, directory: Path | None, *, clock: Clock, emit: Callable[[Event], None], home: Scope
+        self,
+        directory: Path | None,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        policy: AgentPolicy,
     ) -> None:
         """Make nothing yet.
 
@@ -28,12 +34,14 @@ class MemoHome:
             directory: Where the ledger lies; ``None``: in memory.
             clock: Tells how old an entry is.
             emit: Told when the store fails.
-            home: Whose fault that is where no task runs.
+            policy: Says whose failure that is where no task runs.
         """
         self._directory = directory
         self._clock = clock
         self._emit = emit
-        self._home = home
+        self._home = Scope(
+            org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team
+        )
         self._memo: Memo | None = None
         self._lock = threading.Lock()
 

@@ -110,7 +110,7 @@ class Orchestrator:
                     clock=self._clock,
                     emit=self._emit,
                     keep_bodies=self.policy.everyone.keep_bodies,
-                    home=self._home_scope(),
+                    home=self.policy.everyone,
                 )
             )
             self._services = services
@@ -316,11 +316,6 @@ class Orchestrator:
         assert self._services is not None
         memo = self._services.memos.get()
         return await memo.touch(tenant or self.policy.everyone.team, source, version)
-
-    def _home_scope(self) -> Scope:
-        """Whose an event is that belongs to no task."""
-        policy = self.policy.everyone
-        return Scope(org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team)
 
     # The sync edge
 

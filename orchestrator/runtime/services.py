@@ -10,11 +10,11 @@ from datetime import timedelta
 
 from orchestrator.core.clock import Clock
 from orchestrator.core.events import Event
-from orchestrator.core.scope import Scope
 from orchestrator.ledger.factory import ledger_from_url, sqlite_path
 from orchestrator.ledger.protocol import Ledger
 from orchestrator.models.protocol import ModelClient
 from orchestrator.models.retry import RetryBudget
+from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
@@ -50,7 +50,7 @@ async def open_services(
     clock: Clock,
     emit: Callable[[Event], None],
     keep_bodies: timedelta | None,
-    home: Scope,
+    home: AgentPolicy,
 ) -> AsyncIterator[Services]:
     """Open the ledger, the checkpoints and the engine, and load the client on the engine's loop.
 
@@ -67,7 +67,7 @@ async def open_services(
         await asyncio.wrap_future(engine.submit(client.open()))
         stack.push_async_callback(_close_client, engine, client)
         path = sqlite_path(store)
-        memos = MemoHome(path and path.parent, clock=clock, emit=emit, home=home)
+        memos = MemoHome(path and path.parent, clock=clock, emit=emit, policy=home)
         stack.push_async_callback(memos.aclose)
         saver = await stack.enter_async_context(open_checkpoints(path and path.parent))
         yield Services(

@@ -120,8 +120,7 @@ class LitellmRival(AbstractAsyncContextManager["LitellmRival"]):
         """Load the library and start the server."""
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         self._server.__enter__()
-        self._library = await asyncio.to_thread(importlib.import_module, "litellm")
-        caching = await asyncio.to_thread(importlib.import_module, "litellm.caching.caching")
+        self._library, caching = await asyncio.to_thread(_import_litellm)
         self._library.cache = caching.Cache(
             type="disk", disk_cache_dir=str(self._directory / "litellm")
         )
@@ -254,3 +253,10 @@ def _ask(number: int, size: int) -> Ask:
 
 def _answer(size: int) -> Answer:
     return Answer(reply=bytes(size), model="bench", complete=True)
+
+
+def _import_litellm() -> tuple[Any, Any]:
+    import litellm  # noqa: PLC0415 - takes seconds; only where it is measured
+    from litellm.caching import caching  # noqa: PLC0415 - the same
+
+    return litellm, caching
