@@ -17,7 +17,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - no POSIX locks on this platform
+except ImportError:  # no POSIX locks on this platform
     OFD_SETLK = None
 else:
     OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", None)

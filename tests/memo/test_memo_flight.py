@@ -272,7 +272,7 @@ def test_a_fork_does_not_inherit_its_parents_claims(tmp_path):
     store.open()
     assert store.claim("ab" * 32)
     child = os.fork()
-    if child == 0:  # pragma: no cover - in the child
+    if child == 0:  # in the child
         claimed = True
         try:
             claimed = store._parts.locks.claim("ab" * 32)
@@ -280,7 +280,7 @@ def test_a_fork_does_not_inherit_its_parents_claims(tmp_path):
             os._exit(int(claimed))
     assert os.waitpid(child, 0)[1] == 0  # not claimed there: the parent holds it
     sleeper = os.fork()
-    if sleeper == 0:  # pragma: no cover - in the child
+    if sleeper == 0:  # in the child
         time.sleep(60)
         os._exit(0)
     store._parts.locks.close()  # as the parent's death would
