@@ -9,6 +9,7 @@ from orchestrator.core.events import Certainty
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.records import EndKind
+from orchestrator.ledger.validation import MAX_COUNT, MAX_NANO
 from orchestrator.models.protocol import Completion, ModelCallError
 from orchestrator.pricing.quote import Quote
 
@@ -47,12 +48,12 @@ class Reserve:
         amount: The worst case that is held.
         quote: The price it was computed with; ``None`` if no source knows one and the policy says
             ``unknown_price: free``.
-        tokens: Input and output tokens at most; ``None`` if they could not be bounded.
+        tokens: Input and output tokens at most.
     """
 
     amount: Money
     quote: Quote | None
-    tokens: int | None
+    tokens: int
 
 
 def settle(outcome: Outcome, reserve: Reserve, *, server_errors: ServerErrors = "free") -> Booking:
@@ -102,15 +103,13 @@ def _held(reserve: Reserve, usage: Usage | None = None) -> Booking:
 
 def _is_possible(usage: Usage, reserve: Reserve) -> bool:
     """Whether a provider can have counted so: within the model's window, else within reason."""
-    if not usage.is_possible:
+    if not usage.is_possible or usage.total_tokens > MAX_COUNT:
         return False
     quote = reserve.quote
+    cost = Money.ZERO if quote is None else quote.cost(usage)
+    if cost.nano > MAX_NANO:
+        return False
     if quote is not None and quote.context_window is not None:
         return max(usage.input_tokens, usage.output_tokens) <= quote.context_window
-    if reserve.tokens is None:
-        # Nothing bounds what the request may hold, so nothing contradicts the provider.
-        return True
     within_tokens = usage.total_tokens <= reserve.tokens * _IMPOSSIBLE_TIMES_BOUND
-    return within_tokens and (
-        quote is None or quote.cost(usage) <= reserve.amount * _IMPOSSIBLE_TIMES_BOUND
-    )
+    return within_tokens and cost <= reserve.amount * _IMPOSSIBLE_TIMES_BOUND

@@ -14,6 +14,7 @@ import typer
 
 from orchestrator.bench.records import Source
 from orchestrator.cli.bench_memo import bench_memo
+from orchestrator.cli.bench_route import route
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
 from orchestrator.cli.output import print_json
@@ -34,6 +35,7 @@ def options() -> None:
 
 
 app.command("memo")(bench_memo)
+app.command()(route)
 
 
 @app.command()

@@ -40,6 +40,7 @@ from orchestrator.ledger.rows import (
 )
 from orchestrator.ledger.rules import judge
 from orchestrator.ledger.unit import UnitOfWork
+from orchestrator.ledger.validation import check_amount
 
 FIRST_EPOCH = 1
 KEPT_AFTER_HALT = timedelta(days=30)
@@ -225,6 +226,7 @@ def take_over(
 
     Raises:
         TaskNotFound: If there is no such task.
+        ValueError: If the budget grows out of measure.
     """
     store = unit.flushed()
     record = store.task(task_id)
@@ -232,6 +234,8 @@ def take_over(
         raise _not_found(task_id)
     if record.status == "completed":
         return record
+    added_budget = record.added_budget + add_budget
+    check_amount("add_budget, with that of earlier resumes,", added_budget)
     inside = store.descendants(task_id)
     expire(unit, store.holds([task_id, *inside]), now)
     for child_id in inside:
@@ -242,7 +246,7 @@ def take_over(
     limits = record.extensions.keys() | extend.keys()
     taken = replace(
         record,
-        added_budget=record.added_budget + add_budget,
+        added_budget=added_budget,
         extensions={
             name: record.extensions.get(name, 0) + extend.get(name, 0) for name in sorted(limits)
         },

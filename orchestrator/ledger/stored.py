@@ -30,7 +30,16 @@ from orchestrator.ledger.records import (
 )
 from orchestrator.ledger.store import Store
 from orchestrator.ledger.unit import UnitOfWork
-from orchestrator.ledger.validation import check_demands, check_end, check_intent, check_text
+from orchestrator.ledger.validation import (
+    check_closing,
+    check_decision,
+    check_demands,
+    check_end,
+    check_growth,
+    check_intent,
+    check_opening,
+    check_text,
+)
 from orchestrator.ledger.verification import Verification, verify
 from orchestrator.ledger.waiting import Ask
 from orchestrator.ledger.writer import Writer
@@ -76,9 +85,11 @@ class StoredLedger:
 
         Raises:
             TaskExists: If the id is taken.
+            ValueError: If a value cannot be stored.
         """
-        ids = (opening.scope.task_id, *opening.scope.ancestors)
-        return await self._ask(lambda unit: book.open_task(unit, opening), tasks=ids)
+        checked = check_opening(opening)
+        ids = (checked.scope.task_id, *checked.scope.ancestors)
+        return await self._ask(lambda unit: book.open_task(unit, checked), tasks=ids)
 
     async def take_over(
         self,
@@ -94,12 +105,11 @@ class StoredLedger:
 
         Raises:
             TaskNotFound: If there is no such task.
-            ValueError: If the budget or a limit would shrink.
+            ValueError: If the budget or a limit would shrink, or a value cannot be stored.
         """
         growth = dict(extend or {})
-        if add_budget < Money.ZERO or min(growth.values(), default=0) < 0:
-            message = "a resume can only add to the budget and the limits of a task"
-            raise ValueError(message)
+        check_growth(add_budget, growth)
+        check_text(task_id=task_id, owner=owner)
         return await self._ask(
             lambda unit: book.take_over(
                 unit,
@@ -182,12 +192,12 @@ class StoredLedger:
 
     def mark(self, task_id: str, kind: str, key: str) -> None:
         """Note that ``key`` counts towards ``kind``, once however often noted. Does not wait."""
-        check_text(task_id, kind, key)
+        check_text(task_id=task_id, kind=kind, key=key)
         self._note(lambda unit: unit.add_mark(task_id, kind, key))
 
     def decide(self, decision: Decision) -> None:
         """Note a decision. Does not wait; written in order with everything else."""
-        _check_decision(decision)
+        check_decision(decision)
         self._note(lambda unit: unit.add_decision(decision))
 
     def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
@@ -200,7 +210,7 @@ class StoredLedger:
         check_intent(intent)
         checked = check_end(end)
         if decision is not None:
-            _check_decision(decision)
+            check_decision(decision)
         self._note(lambda unit: book.hit(unit, intent, checked, decision, self._keep))
 
     async def close_task(self, closing: TaskClosing) -> None:
@@ -209,9 +219,11 @@ class StoredLedger:
         Raises:
             Fenced: If the epoch is no longer the task's, or its run has returned before.
             TaskNotFound: If there is no such task.
+            ValueError: If a value cannot be stored.
         """
+        checked = check_closing(closing)
         await self._ask(
-            lambda unit: book.close_task(unit, closing, self._keep), tasks=(closing.task_id,)
+            lambda unit: book.close_task(unit, checked, self._keep), tasks=(checked.task_id,)
         )
 
     async def signal(self, task_id: str, reason: HaltReason) -> None:
@@ -221,7 +233,9 @@ class StoredLedger:
 
         Raises:
             TaskNotFound: If there is no such task.
+            ValueError: If the task's id is no text.
         """
+        check_text(task_id=task_id)
         await self._ask(lambda unit: book.signal(unit, task_id, reason), tasks=(task_id,))
 
     async def balances(self, accounts: Sequence[Account]) -> Sequence[Balance]:
@@ -258,7 +272,7 @@ class StoredLedger:
             user: The user.
             tenant: Only in this tenant; ``None``: in all.
         """
-        check_text(user, tenant or "")
+        check_text(user=user, tenant=tenant or "")
         return await self._ask(lambda unit: forgetting.forget(unit, user, tenant))
 
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
@@ -299,14 +313,3 @@ class StoredLedger:
                 await asyncio.shield(answer.future)
         # If it could not be written, the hold is nobody's any more and expires when overdue.
         answer.future.exception()
-
-
-def _check_decision(decision: Decision) -> None:
-    check_text(
-        decision.task_id,
-        decision.key,
-        decision.step,
-        decision.attempt_id,
-        decision.confidence_state,
-        *decision.checks,
-    )

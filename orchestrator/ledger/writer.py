@@ -50,7 +50,7 @@ class Writer:
         self._unit = UnitOfWork(store)
         self._version = 0
         self._pause_s = LOOK_AFTER_S[0]
-        self._look_at = 0.0
+        self._looked_at = 0.0
         self._door = threading.Lock()
         self._is_open = False
         self._closing = Operation(None)
@@ -136,13 +136,13 @@ class Writer:
             _refuse(reads, LedgerUnavailable("what was queued before could not be written"))
         # By the clock, not when there is nothing else to do: a busy ledger would never see that
         # the owner of what its waiters wait for has died.
-        if self._has_to_look and time.monotonic() >= self._look_at:
+        if self._seconds_to_look() == 0:
             self._look()
         return not is_last
 
     def _collect(self) -> tuple[list[Operation], bool]:
         """Wait for operations and take all there are; empty if it is time to look around."""
-        timeout = max(self._look_at - time.monotonic(), 0.0) if self._has_to_look else None
+        timeout = self._seconds_to_look()
         fresh: list[Operation] = []
         linger_until = 0.0
         is_last = False
@@ -212,14 +212,17 @@ class Writer:
         else:
             deliver(reads)
 
-    @property
-    def _has_to_look(self) -> bool:
-        """Whether somebody waits here for what others may do."""
-        return bool(self._waiting) and self._store.shared
+    def _seconds_to_look(self) -> float | None:
+        """When to look around next; ``None`` if nobody waits for what others may do."""
+        if not (self._waiting and self._store.shared):
+            return None
+        return max(self._looked_at + self._pause_s - time.monotonic(), 0.0)
 
     def _look(self) -> None:
         """See whether another process changed something for those who wait here."""
-        self._look_at = time.monotonic() + self._next_pause()
+        self._looked_at = time.monotonic()
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - keeps no secret
+        self._pause_s = min(self._pause_s * 2, LOOK_AFTER_S[1]) * jitter
         try:
             overdue = self._store.overdue(to_us(self._now()))
             has_changed = self._store.version() != self._version
@@ -259,11 +262,6 @@ class Writer:
         self._unit.freed.clear()
         self._unit.stopped.clear()
         return self._unit, others_wrote
-
-    def _next_pause(self) -> float:
-        pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter keeps no secret
-        self._pause_s = min(self._pause_s * 2, LOOK_AFTER_S[1])
-        return pause_s
 
     def _note_grant(self, ask: Ask) -> None:
         if ask.error is None:

@@ -117,7 +117,7 @@ class Gauge:
                 tally.uncount_attempt()
 
     def after_attempt(self, tokens: int) -> None:
-        """Count the tokens an attempt used."""
+        """Count the tokens of an attempt: :attr:`AttemptRecord.tokens` of its record."""
         with self.lock:
             for tally in self.tallies:
                 tally.count_tokens(tokens)

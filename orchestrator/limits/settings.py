@@ -26,7 +26,8 @@ class LimitSettings:
         attempt_timeout_s: Seconds one attempt may take.
         model_calls: Attempts on the wire.
         tool_calls: Tool calls.
-        tokens: Input and output tokens together.
+        tokens: Input and output tokens together, as the providers say; where one does not say,
+            or says what cannot be true, the most that its attempt can have taken.
         steps: Node executions.
         repeats: How often the same step may ask the same request.
     """

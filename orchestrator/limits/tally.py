@@ -35,13 +35,12 @@ class Tally:
     def restore(self, task_id: str, history: TaskHistory) -> None:
         """Count what the ledger knows of a task."""
         for attempt in history.attempts:
-            intent, end = attempt.intent, attempt.end
+            intent = attempt.intent
             if attempt.is_hit:
                 self.count_ask((intent.step, intent.request_hash), (task_id, intent.key))
-                continue
-            self.count_attempt((intent.step, intent.request_hash), (task_id, intent.key))
-            if end is not None and end.usage is not None:
-                self.count_tokens(end.usage.total_tokens)
+            elif attempt.was_sent:
+                self.count_attempt((intent.step, intent.request_hash), (task_id, intent.key))
+                self.count_tokens(attempt.tokens)
         for kind in MARK_KINDS:
             self._marks[kind].update((task_id, key) for key in history.marks.get(kind, ()))
 

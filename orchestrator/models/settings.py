@@ -32,3 +32,11 @@ class ModelSettings:
     max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
     effort: str | None = None
     price: Price | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Who answers: models that share it are up or down together, whatever policies call them.
+
+        Agents may give the same name to different models, addresses or keys.
+        """
+        return repr((self.model, self.api_base, self.api_key_env, self.region))

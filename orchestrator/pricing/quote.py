@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Context, Decimal, localcontext
 
@@ -19,6 +19,13 @@ _EXACT = Context(prec=100)
 # Dearer than 98 of 100 chat models that price lists know: an estimate should rather stop a task
 # early than overspend. Anyone who finds it too dear knows the price, and can state it.
 ASSUMED_PRICE = Price(input=Decimal(15), output=Decimal(75), source="assumed")
+
+# As large as the windows of all but a handful of models: what an input that cannot be counted may
+# fill, where nobody knows the model's own window.
+ASSUMED_CONTEXT_WINDOW = 2_000_000
+
+# What a provider's cache charges for tokens that it keeps for an hour rather than for minutes.
+_HOUR_CACHE_TIMES_INPUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,20 @@ class Quote:
         """The day from which the price holds, if known."""
         return self.price.as_of
 
+    def with_hour_cache(self) -> Quote:
+        """The quote for a request that asks the provider to keep parts of it for an hour.
+
+        Providers charge twice the input for that, and do not say in which tokens written to the
+        cache it lies: all of them count so, which is the most they can cost.
+        """
+        return replace(
+            self,
+            tiers=tuple(
+                Tier(tier.above, replace(tier.price, cache_write=_hour_cache(tier.price)))
+                for tier in self.tiers
+            ),
+        )
+
     def cost(self, usage: Usage) -> Money:
         """What ``usage`` costs, exact, rounded up once to whole nano-dollars.
 
@@ -118,6 +139,11 @@ class Quote:
 def assumed_quote() -> Quote:
     """A quote for a model that no source prices, under ``unknown_price: estimate``."""
     return Quote(tiers=(Tier(0, ASSUMED_PRICE),), assumed=True)
+
+
+def _hour_cache(price: Price) -> Decimal:
+    with localcontext(_EXACT):
+        return max(_either(price.cache_write, price.input), price.input * _HOUR_CACHE_TIMES_INPUT)
 
 
 def _either(part: Decimal | None, whole: Decimal) -> Decimal:

@@ -1,13 +1,15 @@
 """How many input tokens a request can have at most, before anyone counted them.
 
 A byte-level tokenizer never makes more tokens than there are bytes, whatever the model, so bytes
-are a bound that needs no tokenizer. What a provider adds unseen is covered by the three
-constants; they exceed what chat templates and tool instructions of known models take.
+are a bound that needs no tokenizer. Some normalise the text first, which can make it longer: the
+longest of its forms counts. What a provider adds unseen is covered by the three constants; they
+exceed what chat templates and tool instructions of known models take.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,8 +30,11 @@ def input_token_bound(
 
     Returns:
         The bound in tokens; ``None`` (unknown) if a message holds anything but text: an image or
-        a file is a few bytes of address and any number of tokens.
+        a file is a few bytes of address and any number of tokens. So is what a tool of the
+        provider's own (web search, file search, a code interpreter) puts into the prompt.
     """
+    if any(tool.get("type", "function") != "function" for tool in tools):
+        return None
     total = REQUEST_OVERHEAD_TOKENS
     for message in messages:
         content = _content_bytes(message.get("content"))
@@ -64,11 +69,13 @@ def _content_bytes(content: object) -> int | None:
 
 
 def _text_bytes(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    forms = (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFKC", text))
     # A lone surrogate is no valid text, but must not crash what only counts.
-    return len(text.encode("utf-8", "surrogatepass"))
+    return max(len(form.encode("utf-8", "surrogatepass")) for form in forms)
 
 
 def _json_bytes(value: object) -> int:
-    # ASCII escapes take at least as many bytes as UTF-8, so this holds however the provider
-    # writes the JSON into the prompt.
-    return len(json.dumps(value))
+    # The provider may write the JSON into the prompt with escapes or without.
+    return max(len(json.dumps(value)), _text_bytes(json.dumps(value, ensure_ascii=False)))

@@ -35,7 +35,8 @@ class RefusalLatch:
     cool-down it is half open: one caller is let through, and how that ends decides. Rate limits
     (429) and rejected requests (other 4xx) say nothing about the model's health and do not count.
 
-    Safe to use from several threads. Models are told apart by whatever key the caller gives.
+    Safe to use from several threads. Models are told apart by whatever key the caller gives, in the
+    runtime by :attr:`~orchestrator.models.settings.ModelSettings.endpoint`.
     """
 
     def __init__(

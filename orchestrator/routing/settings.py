@@ -20,7 +20,9 @@ class StepSettings:
     """One entry under ``steps:`` of a policy.
 
     Attributes:
-        confidence: The threshold between 0 and 1; ``None``: every complete reply is accepted.
+        confidence: The threshold between 0 and 1 for a check that gives a number (``check=``);
+            ``None``: one half. Whatever it is, a reply is accepted if it is complete and all its
+            checks pass, and the next candidate is asked if not.
         models: Names of the candidates; empty: every model of the policy.
         checks: Names of built-in checks in the policy's order (``schema``, ``form``,
             ``arithmetic``).

@@ -17,7 +17,8 @@ class Verdict:
     """Whether a step accepts a reply.
 
     Attributes:
-        accepted: The reply is complete and no applicable check failed.
+        accepted: The reply is complete and no applicable check failed. The step's threshold is
+            what a check that gives a number is measured by; the others say yes or no.
         confidence: Share of the applicable checks that passed, ``complete`` left out; ``None`` if
             none applied. Uncalibrated, it is no probability.
         confidence_state: How much ``confidence`` is worth.
@@ -33,6 +34,11 @@ class Verdict:
     def passed(self) -> dict[str, bool]:
         """The applicable checks by name, as events and the ledger keep them."""
         return {check.name: check.passed for check in self.checks if check.passed is not None}
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that failed, in the order they ran."""
+        return tuple(check.name for check in self.checks if check.passed is False)
 
 
 def combine(results: Sequence[CheckResult]) -> Verdict:

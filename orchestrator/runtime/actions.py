@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.money import Money
 from orchestrator.models.settings import ModelSettings
-from orchestrator.pricing.quote import Quote, assumed_quote
+from orchestrator.policy.records import UnknownPrice
+from orchestrator.pricing.quote import ASSUMED_CONTEXT_WINDOW, Quote, assumed_quote
 from orchestrator.pricing.tokens import input_token_bound
 from orchestrator.routing.candidates import estimate_input_tokens, order_candidates
 from orchestrator.runtime.request import AskRequest
@@ -24,17 +26,27 @@ class Action:
         settings: The model.
         quote: Its price at the time of asking; ``None``: unknown, and the policy lets it pass.
         bound: The worst case of one attempt.
-        token_bound: Input and output tokens of that worst case.
+        token_bound: Input and output tokens of that worst case. What cannot be counted (an image)
+            may fill the model's context window.
     """
 
     settings: ModelSettings
     quote: Quote | None
     bound: Money
-    token_bound: int | None
+    token_bound: int
 
 
 def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
-    """The candidates of the step for this request, cheapest expected cost first."""
+    """The candidates of the step for this request, cheapest expected cost first.
+
+    One whose worst case nobody knows is left out, but by ``unknown_price``:
+
+    - Without a known price: ``estimate`` assumes a dear one, ``free`` reserves nothing.
+    - With a price, but an input that cannot be counted, and no known window that it has to fit in:
+      ``free`` assumes a large window, though not where a budget applies.
+
+    So an attempt that has a price reserves at it, and what it is billed is booked where it counts.
+    """
     policy = run.policy
     names = policy.steps[request.step].models or tuple(policy.models)
     now = run.clock.now()
@@ -48,6 +60,9 @@ def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
         for name in names
     }
     input_bound = input_token_bound(request.messages, request.tools, request.schema)
+    if _keeps_an_hour([request.messages, request.tools, request.parameters]):
+        quotes = {name: quote and quote.with_hour_cache() for name, quote in quotes.items()}
+    budgeted = input_bound is None and bool(run.demands(now, finish=request.finish))
     ordered = order_candidates(
         [policy.models[name] for name in names],
         lambda settings: quotes[settings.name],
@@ -55,29 +70,52 @@ def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
         allow_unpriced=policy.unknown_price != "refuse",
     )
     found = (
-        _action(run, candidate.settings, quotes[candidate.settings.name], input_bound)
+        _action(
+            candidate.settings,
+            quotes[candidate.settings.name],
+            input_bound,
+            unknown_price=policy.unknown_price,
+            budgeted=budgeted,
+        )
         for candidate in ordered
     )
     return tuple(action for action in found if action is not None)
 
 
 def _action(
-    run: TaskRun, settings: ModelSettings, quote: Quote | None, input_bound: int | None
+    settings: ModelSettings,
+    quote: Quote | None,
+    input_bound: int | None,
+    *,
+    unknown_price: UnknownPrice,
+    budgeted: bool,
 ) -> Action | None:
     """Bound one attempt; ``None`` if it has no bound and the policy refuses that."""
-    unknown_price = run.policy.unknown_price
     if quote is None and unknown_price == "estimate":
         quote = assumed_quote()
-    if quote is not None and input_bound is None and unknown_price != "free":
+    if quote is None and unknown_price == "refuse":
+        return None
+    if input_bound is None and quote is not None:
         # What cannot be counted may fill the whole context window, if that is known.
         input_bound = quote.context_window
-    if quote is None or input_bound is None:
-        if unknown_price != "free":
+    if input_bound is None:
+        if unknown_price != "free" or (quote is not None and budgeted):
             return None
-        return Action(settings=settings, quote=quote, bound=Money.ZERO, token_bound=None)
+        input_bound = ASSUMED_CONTEXT_WINDOW
     return Action(
         settings=settings,
         quote=quote,
-        bound=quote.bound(input_bound, settings.max_output_tokens),
+        bound=Money.ZERO if quote is None else quote.bound(input_bound, settings.max_output_tokens),
         token_bound=input_bound + settings.max_output_tokens,
     )
+
+
+def _keeps_an_hour(value: object) -> bool:
+    """Whether a ``cache_control`` somewhere in a request asks for the dearer, longer life."""
+    match value:
+        case Mapping():
+            return value.get("ttl") == "1h" or any(map(_keeps_an_hour, value.values()))
+        case list() | tuple():
+            return any(map(_keeps_an_hour, value))
+        case _:
+            return False

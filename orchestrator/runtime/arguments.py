@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.ids import TASK_ID_PATTERN
 from orchestrator.core.money import Money
+from orchestrator.ledger.validation import MAX_NANO, check_text
 
 Amount = Money | Decimal | str | int
 Duration = timedelta | str | float | int
@@ -48,8 +49,8 @@ def amount(value: Amount) -> Money:
     if isinstance(value, str):
         value = value.strip().removesuffix("USD").strip()
     money = value if isinstance(value, Money) else Money.from_usd(value)
-    if money.nano <= 0:
-        message = f"an amount must be above zero, not {money}"
+    if not 0 < money.nano <= MAX_NANO:
+        message = f"an amount must be above $0 and at most {Money(MAX_NANO)}, not {money}"
         raise ValueError(message)
     return money
 
@@ -80,6 +81,7 @@ def name(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or set("|/\x00") & set(value):
         message = f"a name is text without '|' or '/', not {value!r}"
         raise ValueError(message)
+    check_text(name=value)
     return value
 
 
@@ -98,4 +100,6 @@ def tags(value: object) -> Mapping[str, str]:
     ):
         message = f"tags are a mapping of text to text, not {value!r}"
         raise TypeError(message)
+    for key, one in value.items():
+        check_text(tag=key, value=one)
     return dict(value)

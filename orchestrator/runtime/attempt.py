@@ -15,10 +15,12 @@ from orchestrator.core.halt import Halt
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import (
+    HALTED_UNSENT,
     AlreadyEnded,
     AttemptEnd,
     AttemptIntent,
     AttemptKind,
+    AttemptRecord,
     BudgetShort,
     TaskSignalled,
 )
@@ -118,6 +120,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         reserve=order.action.bound,
         expires_at=now + timedelta(seconds=on_wire_s) + EXPIRY_GRACE,
         at=now,
+        token_bound=order.action.token_bound,
     )
     if run.admits_nothing():
         raise AttemptRefused(run.halt_or_timeout(order.step))
@@ -187,8 +190,8 @@ async def _book(
         raise
     order.slot.cost = end.cost + end.overrun
     run.booked(order.slot.cost - intent.reserve)
-    run.gauge.after_attempt(booking.usage.total_tokens if booking.usage else 0)
-    _tell_latch(run, intent.model, outcome, overran=bool(end.overrun))
+    run.gauge.after_attempt(AttemptRecord(intent, end).tokens)
+    _tell_latch(run, action.settings.endpoint, outcome, overran=bool(end.overrun))
     _report(run, intent, end)
     if completion is None:
         return None
@@ -198,15 +201,15 @@ async def _book(
     return reply
 
 
-def _tell_latch(run: TaskRun, model: str, outcome: Outcome, *, overran: bool) -> None:
+def _tell_latch(run: TaskRun, endpoint: str, outcome: Outcome, *, overran: bool) -> None:
     """How the attempt ended decides whether the model is asked again soon."""
     latch = run.services.latch
     if overran:
-        latch.overran(model)
+        latch.overran(endpoint)
     elif isinstance(outcome, ModelCallError):
-        latch.failed(model, outcome)
+        latch.failed(endpoint, outcome)
     elif isinstance(outcome, Completion):
-        latch.succeeded(model)
+        latch.succeeded(endpoint)
 
 
 def _announce(run: TaskRun, intent: AttemptIntent) -> None:
@@ -249,5 +252,5 @@ def _unsent(intent: AttemptIntent, run: TaskRun) -> AttemptEnd:
         certainty="known",
         seconds=0.0,
         at=run.clock.now(),
-        error="halted before it was sent",
+        error=HALTED_UNSENT,
     )

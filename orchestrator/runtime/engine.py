@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ class Engine:
         """Prepare; nothing runs before :meth:`start`."""
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
+        self._work: set[Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="orchestrator-engine", daemon=True)
 
     @property
@@ -36,10 +37,18 @@ class Engine:
 
     def submit(self, work: Coroutine[object, object, T]) -> Future[T]:
         """Run ``work`` on the engine's loop; the future may be awaited from any loop or thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._work.add(future)
+        future.add_done_callback(self._work.discard)
+        return future
+
+    async def idle(self) -> None:
+        """Wait until no work is left, whoever submitted it and may have gone."""
+        while self._work:
+            await asyncio.wait([asyncio.wrap_future(mirror(one)) for one in tuple(self._work)])
 
     def stop(self) -> None:
-        """Stop the loop and wait for the thread. Whoever submitted work has waited for it."""
+        """Stop the loop and wait for the thread."""
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-
-import orjson
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision, TaskHistory
@@ -24,20 +23,22 @@ class JournaledReply:
 
 
 def encode(completion: Completion) -> bytes:
-    """Write a reply as JSON; the token counts stand in the ledger already."""
-    return orjson.dumps(
-        {
-            "text": completion.text,
-            "finish_reason": completion.finish_reason,
-            "tool_calls": [[call.id, call.name, call.arguments] for call in completion.tool_calls],
-            "served_model": completion.served_model,
-        }
-    )
+    """Write a reply as JSON; the token counts stand in the ledger already.
+
+    Models do write lone surrogates, which are no text and yet were paid for: they are kept too.
+    """
+    fields = {
+        "text": completion.text,
+        "finish_reason": completion.finish_reason,
+        "tool_calls": [[call.id, call.name, call.arguments] for call in completion.tool_calls],
+        "served_model": completion.served_model,
+    }
+    return json.dumps(fields, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def decode(body: bytes) -> Completion:
     """Read what :func:`encode` wrote."""
-    data = orjson.loads(body)
+    data = json.loads(body.decode(errors="surrogatepass"))
     return Completion(
         text=data["text"],
         finish_reason=data["finish_reason"],

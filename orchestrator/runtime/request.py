@@ -72,11 +72,12 @@ def ask_request(
 
     Raises:
         TypeError: If the prompt, a message, the schema or a tool has no form that can be sent.
-        ValueError: If a JSON Schema is not valid itself.
+        ValueError: If a JSON Schema is not valid itself, or a text is no Unicode.
     """
     messages = _messages(prompt)
     definitions = tuple(_tool(tool) for tool in tools or ())
     schema_type, schema_json = _schema(schema)
+    _check_is_text(step, [messages, definitions, schema_json, parameters])
     return AskRequest(
         step=step,
         finish=finish,
@@ -107,6 +108,28 @@ def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:
     """
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     return hashlib.sha256(orjson.dumps(value, default=default, option=options)).hexdigest()
+
+
+def _check_is_text(step: str, value: object) -> None:
+    """Refuse what no provider can be sent, before anything is reserved for it."""
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                around = value[max(error.start - 20, 0) : error.end + 20]
+                message = (
+                    f"Step {step!r} asks with a lone surrogate, which is no text and cannot be "
+                    f"sent: {around!r}. Clean it: text.encode(errors='replace').decode()."
+                )
+                raise ValueError(message) from error
+        case Mapping():
+            for key, part in value.items():
+                _check_is_text(step, key)
+                _check_is_text(step, part)
+        case list() | tuple():
+            for part in value:
+                _check_is_text(step, part)
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:

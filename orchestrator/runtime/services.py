@@ -66,6 +66,7 @@ async def open_services(
         stack.callback(engine.stop)
         await asyncio.wrap_future(engine.submit(client.open()))
         stack.push_async_callback(_close_client, engine, client)
+        stack.push_async_callback(engine.idle)
         path = sqlite_path(store)
         memos = MemoHome(path and path.parent, clock=clock, emit=emit, policy=home)
         stack.push_async_callback(memos.aclose)

@@ -170,13 +170,31 @@ def test_without_a_price_believable_tokens_are_still_told():
     assert settle(reply(Usage(10**9, 10)), FREE).usage is None
 
 
-def test_without_a_bound_nothing_contradicts_the_provider():
-    """A picture has no bound; under ``unknown_price: free`` it is asked without a reserve."""
-    unbounded = Reserve(amount=ZERO, quote=QUOTE, tokens=None)
-    usage = Usage(5000, 100)
+@pytest.mark.parametrize(
+    "reserve",
+    [
+        Reserve(amount=ZERO, quote=None, tokens=10**30),
+        Reserve(amount=Money(10**18), quote=QUOTE, tokens=10**30),
+        Reserve(amount=ZERO, quote=Quote(tiers=QUOTE.tiers, context_window=10**30), tokens=1),
+    ],
+    ids=["free", "no window", "window"],
+)
+@pytest.mark.parametrize("tokens", [10**16, 2**63, 10**29])
+def test_what_no_ledger_can_hold_is_impossible_whatever_bounds_it(reserve: Reserve, tokens: int):
+    booking = settle(reply(Usage(tokens, 1)), reserve)
 
-    assert settle(reply(usage), unbounded) == Booking(
-        ZERO, Money(5_400_000), "known", "settled", usage
+    assert booking.usage is None
+    assert (booking.cost, booking.overrun) == (reserve.amount, ZERO)
+
+
+def test_a_bill_above_a_billion_dollars_is_impossible():
+    price = Price(input=Decimal(10**6), output=Decimal(1))
+    dear = Quote(tiers=(Tier(0, price),), context_window=10**12)
+    reserve = Reserve(amount=dear.bound(10**6, 1), quote=dear, tokens=10**6)
+
+    assert settle(reply(Usage(10**8, 1)), reserve).overrun > ZERO
+    assert settle(reply(Usage(10**9, 1)), reserve) == Booking(
+        reserve.amount, ZERO, "estimated", "settled"
     )
 
 

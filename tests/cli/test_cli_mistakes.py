@@ -105,7 +105,7 @@ def test_a_task_id_is_used_once(start, run, upstream):
         (("resume", "t", "--extend", "model_calls"), "write LIMIT=AMOUNT, not 'model_calls'"),
         (("resume", "t", "--extend", "model_calls=many"), "write a whole number above 0"),
         (("resume", "t", "--extend", "patience=1"), "patience"),
-        (("resume", "t", "--add-budget", "-1"), "an amount must be above zero"),
+        (("resume", "t", "--add-budget", "-1"), "add_budget: an amount must be above"),
         (("resume", "t", "--answer", "x"), "t asks nothing; resume it without"),
         (("resume", "t", "--graph", "nowhere:graph"), "No module named 'nowhere'"),
     ],

@@ -20,7 +20,9 @@ def _plan(steps: int) -> StateGraph:
 
     def node(number: int):
         async def ask(state: Trail) -> Trail:
-            reply = await step(f"s{number}").ask(f"<{state['name']}.{number}> after {len(state['said'])}")
+            reply = await step(f"s{number}").ask(
+                f"<{state['name']}.{number}> after {len(state['said'])}"
+            )
             return {"said": [f"{number}: {reply.text}"]}
 
         return ask
@@ -45,7 +47,7 @@ class Bush(TypedDict, total=False):
 
 
 def bushy() -> StateGraph:
-    """Fan-out, a subgraph called twice in a node, each question twice at once: 12 questions, 17 asks."""
+    """Fan-out, a subgraph called twice in a node, questions asked twice at once: 17 asks."""
 
     async def ask(state: Bush, number: int) -> str:
         return (await step("s").ask(f"<{state['name']}.{number}>")).text

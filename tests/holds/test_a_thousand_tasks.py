@@ -16,23 +16,33 @@ class State(TypedDict, total=False):
     text: str
 
 
-async def ask(state: State) -> State:
-    reply = await step("s").ask(f"question {state['number']:04d}")
-    return {"text": reply.text}
-
-
-GRAPH = StateGraph(State).add_node("ask", ask).add_edge(START, "ask")
-
-
 async def test_a_thousand_tasks_at_once_on_one_team_budget_for_two_hundred_calls(ground):
     cost = Money(20_000)
     limit = cost * CALLS
+    everybody_asks = asyncio.Event()
+    asking: list[int] = []
+
+    async def ask(state: State) -> State:
+        asking.append(state["number"])
+        if len(asking) == TASKS:
+            everybody_asks.set()
+        reply = await step("s").ask(f"question {state['number']:04d}")
+        return {"text": reply.text}
+
+    graph = StateGraph(State).add_node("ask", ask).add_edge(START, "ask")
+    answer = ground.upstream._answer
+
+    async def answer_late(*request):
+        await everybody_asks.wait()
+        return await answer(*request)
+
+    ground.upstream._answer = answer_late  # so that nearly all have to wait for money
     policy = f"budgets: {{team: {{limit: {limit.usd:f} USD, per: month}}}}"
     async with ground.orchestrator(policy) as orchestrator:
         ground.watch("team", limit)
         async with asyncio.TaskGroup() as group:
             running = [
-                group.create_task(orchestrator.run(GRAPH, {"number": number}, agent="a"))
+                group.create_task(orchestrator.run(graph, {"number": number}, agent="a"))
                 for number in range(TASKS)
             ]
         results = [one.result() for one in running]
@@ -54,9 +64,7 @@ async def test_a_thousand_tasks_at_once_on_one_team_budget_for_two_hundred_calls
     assert ground.ledger_total() == ground.upstream.billed == cost * served
     assert {one.certainty for one in ground.spendings()} == {"known"}
 
-    ((states, most, last),) = ground.rows(
-        "SELECT count(*), max(committed), max(settled) FROM seen"
-    )
+    ((states, most, last),) = ground.rows("SELECT count(*), max(committed), max(settled) FROM seen")
     assert most <= limit.nano, "never past the limit at any state that was written"
     assert most > limit.nano - bound.nano, "and the limit was really reached"
     assert states > 0

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -192,7 +193,9 @@ def edges_that_ask() -> StateGraph:
 
 def messages() -> StateGraph:
     async def node(state: MessagesState) -> MessagesState:
-        reply = await step("s").ask([*state["messages"], HumanMessage(f"<{len(state['messages'])}>")])
+        reply = await step("s").ask(
+            [*state["messages"], HumanMessage(f"<{len(state['messages'])}>")]
+        )
         return {"messages": [AIMessage(reply.text, id=f"m{len(state['messages'])}")]}
 
     class Talk(TypedDict, total=False):
@@ -263,8 +266,6 @@ def streams_left_early() -> StateGraph:
 
 
 def something_named_like_its_node() -> StateGraph:
-    from langchain_core.runnables import RunnableLambda
-
     async def work(state: State) -> State:
         before = await ask(1)
         named = await RunnableLambda(lambda text: text, name="work").ainvoke("x")

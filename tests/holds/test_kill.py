@@ -57,7 +57,7 @@ async def test_fifty_kills_at_random_points_pay_nothing_twice(ground, lives):
     for _ in range(KILLS):
         orders = unfinished(ground)
         pid = await lives.begin(ground.order(orders, graph=PLAN))
-        await asyncio.wait_for(more_requests(ground, rng.randrange(2 * STEPS)), 30)
+        await asyncio.wait_for(more_requests(ground, rng.randrange(STEPS)), 30)
         await asyncio.sleep(rng.uniform(0, 0.03))
         os.kill(pid, signal.SIGKILL)
         await lives.rest()
@@ -113,7 +113,7 @@ async def test_a_graph_of_any_shape_killed_at_each_request_finds_its_replies_aga
     assert len(ended["output"]["said"]) == sum(asks.values()) - 1
     assert len(settled(ground)) == sum(asks.values()), "each ask was paid once for sure"
     assert len(ground.spendings()) == sum(asks.values()) + len(in_flight)
-    assert 0 < len(ground.upstream.log) - sum(asks.values()) <= len(in_flight)
+    assert len(ground.upstream.log) - sum(asks.values()) <= len(in_flight)
     ((lives_that_paid,),) = ground.rows(
         "SELECT count(DISTINCT epoch) FROM attempt_records WHERE end = 'settled'"
     )
@@ -155,9 +155,7 @@ async def test_an_owner_that_runs_while_another_takes_over_is_fenced(ground, liv
     ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
     async with ground.orchestrator() as orchestrator:
         given = {"name": "t0", "said": []}
-        running = asyncio.create_task(
-            orchestrator.run(PLAN, given, agent="a", task_id="t0")
-        )
+        running = asyncio.create_task(orchestrator.run(PLAN, given, agent="a", task_id="t0"))
         await asyncio.wait_for(more_requests(ground, 4), 30)
         again = ground.order([{"task_id": "t0", "resume": True}], graph=PLAN)
         (ended,) = await lives.live(again)

@@ -7,12 +7,11 @@ import time
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 from pydantic import BaseModel
 
-from orchestrator import LedgerUnavailable, OrchestratorError, ResumeError, current_task, step
+from orchestrator import OrchestratorError, ResumeError, current_task, step
 from orchestrator.core.errors import NoRunningTask
 from orchestrator.testing.upstream.faults import Fault
 
@@ -319,127 +318,3 @@ async def test_a_large_reply_and_a_large_prompt_are_replayed(ground):
         result = await orchestrator.resume("t", extend={"model_calls": 5})
     assert result.status == "completed"
     assert len(ground.upstream.log) == 2
-
-
-# Code that breaks inside
-
-
-async def test_a_reader_that_leaves_its_stream_with_its_loop_leaves_nothing_open(ground):
-    """A plain function may run a loop of its own and stop it in the middle of a stream."""
-    ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
-
-    def node(state: State) -> State:
-        async def first_piece() -> str:
-            async for piece in step("s").stream("<1>"):
-                return piece.text
-            return ""
-
-        return {"done": [asyncio.run(first_piece())]}
-
-    async with ground.orchestrator() as orchestrator:
-        result = await orchestrator.run(one_node(node), GIVEN, agent="a")
-    assert result.status == "completed", result.error
-    assert [one.certainty for one in result.attempts] == ["known"]
-    nothing_is_held(ground)
-    assert len(ground.upstream.log) == 1
-
-
-async def test_a_body_left_behind_by_gather_asks_in_vain(ground):
-    ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
-    heard = []
-
-    async def slow_body() -> None:
-        await asyncio.sleep(0.2)
-        try:
-            await step("s").ask("<2>")
-        except BaseException as error:
-            heard.append(type(error).__name__)
-            raise
-
-    async def node(state: State) -> State:
-        async def fails() -> None:
-            await step("s").ask("<1>")
-            raise KeyError
-
-        try:
-            await asyncio.gather(slow_body(), fails())
-        except KeyError:
-            return {"done": ["went on"]}
-        return {}
-
-    async with ground.orchestrator() as orchestrator:
-        result = await orchestrator.run(one_node(node), GIVEN, agent="a")
-        assert result.output["done"] == ["went on"]
-        await asyncio.sleep(0.3)
-    assert heard == ["Halted"]
-    assert ground.requests() == {"<1>": 1}
-    nothing_is_held(ground)
-
-
-async def test_a_ledger_that_cannot_record_stops_the_task_with_that_error(ground):
-    async with ground.orchestrator() as orchestrator:
-
-        async def node(state: State) -> State:
-            await step("s").ask("<1>")
-            store = orchestrator._opened()._services.ledger._store
-
-            def full(*_: Any) -> None:
-                message = "database or disk is full"
-                raise OSError(message)
-
-            store.write = full
-            await step("s").ask("<2>")
-            return {}
-
-        with pytest.raises(LedgerUnavailable, match="disk is full"):
-            await orchestrator.run(one_node(node), GIVEN, agent="a")
-        assert ground.requests() == {"<1>": 1}, "nothing is spent that cannot be recorded"
-        del orchestrator._opened()._services.ledger._store.write
-
-
-async def test_a_tool_that_sleeps_past_the_deadline_is_left_behind(ground):
-    woken = threading.Event()
-
-    @tool
-    def sleeps(seconds: int) -> str:
-        """Sleep."""
-        woken.wait(seconds)
-        return "too late"
-
-    async def node(state: State) -> State:
-        await step("s").ask("<1>")
-        return {"done": [await sleeps.ainvoke({"seconds": 60})]}
-
-    async with ground.orchestrator() as orchestrator:
-        began = time.monotonic()
-        result = await orchestrator.run(one_node(node), GIVEN, agent="a", timeout="1s")
-        assert time.monotonic() - began < 15
-        woken.set()
-    assert (result.status, result.halt.reason) == ("halted", "timeout")
-    assert result.partial["done"] == []
-
-
-async def test_an_async_tool_that_sleeps_is_cancelled_at_the_deadline(ground):
-    cancelled = []
-
-    @tool
-    async def sleeps(seconds: int) -> str:
-        """Sleep."""
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            cancelled.append(seconds)
-            raise
-        return "too late"
-
-    async def node(state: State) -> State:
-        await step("s").ask("<1>")
-        return {"done": [await sleeps.ainvoke({"seconds": 60})]}
-
-    async with ground.orchestrator() as orchestrator:
-        result = await orchestrator.run(
-            one_node(node), GIVEN, agent="a", timeout="1s", task_id="t"
-        )
-        assert (result.status, result.halt.reason) == ("halted", "timeout")
-        assert cancelled == [60]
-        assert len(ground.upstream.log) == 1

@@ -8,6 +8,7 @@ from langgraph.graph import START, StateGraph
 
 from orchestrator import Money, current_task, step
 from orchestrator.testing import FakeClock
+from orchestrator.testing.upstream.faults import Fault
 
 COST = Money(20_000)
 TWO_CALLS = Money(200_000)
@@ -140,7 +141,9 @@ CALLS = 100
 RESERVED = TWO_CALLS
 TASK = f"""
 budgets:
-  task: {{limit: {(Money(160_000) + COST * CALLS + RESERVED).usd} USD, finish_reserve: {RESERVED.usd} USD}}
+  task:
+    limit: {(Money(160_000) + COST * CALLS + RESERVED).usd} USD
+    finish_reserve: {RESERVED.usd} USD
 """
 
 
@@ -173,8 +176,7 @@ def graph_of(node) -> StateGraph:
 
 def kept_from_normal_steps(ground) -> bool:
     ((limit,),) = ground.rows(
-        "SELECT max(committed) FROM seen WHERE committed <= "
-        f"{(Money(160_000) + COST * CALLS).nano}"
+        f"SELECT max(committed) FROM seen WHERE committed <= {(Money(160_000) + COST * CALLS).nano}"
     )
     ((most,),) = ground.rows("SELECT max(committed) FROM seen")
     return limit == most
@@ -216,7 +218,9 @@ async def test_without_the_reserve_a_closing_step_halts_as_any_other(ground):
         replies = [await step("close", finish=True).ask(f"<{n}>") for n in range(5)]
         return {"answers": len(replies)}
 
-    async with ground.orchestrator(policy("team", "day") + TASK.partition(":\n")[2]) as orchestrator:
+    async with ground.orchestrator(
+        policy("team", "day") + TASK.partition(":\n")[2]
+    ) as orchestrator:
         result = await orchestrator.run(graph_of(closes), {}, agent="a")
     assert (result.halt.reason, result.halt.scope) == ("budget", "team")
     assert len(result.attempts) == 2
@@ -226,8 +230,6 @@ async def test_without_the_reserve_a_closing_step_halts_as_any_other(ground):
 
 
 async def test_every_request_is_a_model_call_retries_included(ground):
-    from orchestrator.testing.upstream.faults import Fault
-
     async def asks(state: Work) -> Work:
         for number in range(5):
             await step("s").ask(f"<{number}>")

@@ -72,6 +72,26 @@ async def test_an_end_that_cannot_be_recorded_can_be_tried_again(frail, faults, 
     assert await frail.sums() == (20, 0, 0)
 
 
+@pytest.mark.parametrize("given_up", ["end", "withdrawal"])
+async def test_a_hold_whose_end_could_not_be_recorded_expires_if_nobody_tries_again(
+    frail, faults, demand, clock, given_up
+):
+    await frail.open_task()
+    attempt = await frail.hold(60, demand(100))
+    faults.armed = "before commit"
+    if given_up == "end":
+        with pytest.raises(LedgerUnavailable):
+            await frail.settle(attempt, 20)
+    else:
+        await frail.ledger._withdraw(attempt)
+    faults.armed = None
+    clock.advance(seconds=130)
+
+    assert await frail.ledger.expire_overdue() == 1
+
+    assert await frail.sums() == (0, 0, 60)
+
+
 async def test_what_fails_after_the_commit_is_not_claimed_but_counts(frail, faults, demand, clock):
     await frail.open_task()
     faults.armed = "after commit"
@@ -107,6 +127,22 @@ async def test_a_failure_is_told_to_everybody_of_the_batch_and_to_those_who_wait
     faults.armed = None
     assert await frail.sums() == (0, 60, 0)
     assert (await frail.ledger.task("task-1")).status == "running"
+
+
+async def test_a_failure_that_does_not_concern_them_is_told_to_those_who_wait(
+    frail, faults, demand
+):
+    await frail.open_task()
+    await frail.hold(60, demand(100))
+    waiter = await frail.waits(frail.hold(50, demand(100)))
+    faults.armed = "before commit"
+
+    with pytest.raises(LedgerUnavailable):
+        await frail.open_task("task-2")
+
+    with pytest.raises(LedgerUnavailable):
+        await waiter
+    faults.armed = None
 
 
 async def test_a_refusal_does_not_disturb_the_batch_it_is_in(bank, demand):

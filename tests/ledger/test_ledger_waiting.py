@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.money import Money
+from orchestrator.ledger import writer
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
-from orchestrator.ledger.sqlite import SqliteStore
 
 
 def task_account(task_id):
@@ -135,6 +135,35 @@ async def test_when_a_waiter_leaves_those_behind_are_judged_again(bank, demand):
     with pytest.raises(asyncio.CancelledError):
         await large
     assert await bank.sums() == (0, 100, 0)
+
+
+async def test_when_a_signal_takes_a_waiter_away_those_behind_are_judged_again(bank, demand):
+    await bank.open_task("task-1")
+    await bank.open_task("task-2")
+    await bank.hold(60, demand(100), task="task-2")
+    large = await bank.waits(bank.hold(70, demand(100)))
+    small = await bank.waits(bank.hold(40, demand(100), task="task-2"))
+
+    await bank.ledger.signal("task-1", "paused")
+
+    with pytest.raises(TaskSignalled):
+        await large
+    await small
+    assert await bank.sums() == (0, 100, 0)
+
+
+async def test_rows_that_are_forgotten_between_transactions_are_loaded_again(
+    bank, demand, monkeypatch
+):
+    monkeypatch.setattr(writer, "MAX_REMEMBERED", 0)
+    await bank.open_task()
+    hold = await bank.hold(60, demand(100))
+    waiter = await bank.waits(bank.hold(50, demand(100)))
+
+    await bank.settle(hold, 20)
+
+    await bank.settle(await waiter, 10)
+    assert await bank.sums() == (30, 0, 0)
 
 
 async def test_a_waiter_that_moves_to_another_account_keeps_its_place_in_the_order_of_arrival(
@@ -323,50 +352,3 @@ async def test_the_one_attempt_id_waits_once(bank, demand):
     await bank.settle(hold, 0)
     assert await waiter == "a"
     assert await bank.sums() == (0, 50, 0)
-
-
-async def test_a_waiter_sees_what_another_ledger_gives_back(open_bank, ledger_path, demand):
-    """Two ledgers on one file are what two processes are."""
-    here = await open_bank(SqliteStore(ledger_path))
-    there = await open_bank(SqliteStore(ledger_path))
-    there.numbers = iter(range(1000, 2000))
-    await here.open_task()
-    hold = await there.hold(100, demand(100))
-    waiter = await here.waits(here.hold(50, demand(100)))
-
-    await there.settle(hold, 20)
-
-    await asyncio.wait_for(waiter, timeout=20)
-    assert await there.sums() == (20, 50, 0)
-
-
-async def test_a_waiter_sees_what_another_ledger_signals(open_bank, ledger_path, demand):
-    here = await open_bank(SqliteStore(ledger_path))
-    there = await open_bank(SqliteStore(ledger_path))
-    await here.open_task()
-    await here.hold(100, demand(100))
-    waiter = await here.waits(here.hold(50, demand(100)))
-
-    await there.ledger.signal("task-1", "cancelled")
-
-    with pytest.raises(TaskSignalled):
-        await asyncio.wait_for(waiter, timeout=20)
-
-
-async def test_a_waiter_is_not_kept_by_an_owner_that_died(open_bank, ledger_path, demand, clock):
-    """Its hold expires while somebody waits for it, though nobody asks for that."""
-    dead = await open_bank(SqliteStore(ledger_path))
-    await dead.open_task()
-    await dead.hold(60, demand(100))
-    await dead.aclose()
-    bank = await open_bank(SqliteStore(ledger_path))
-    bank.numbers = iter(range(1000, 2000))
-    mine = await bank.hold(20, demand(100))
-    waiter = await bank.waits(bank.hold(50, demand(100)))
-
-    clock.advance(seconds=130)
-
-    with pytest.raises(BudgetShort):
-        await asyncio.wait_for(waiter, timeout=20)
-    assert await bank.sums() == (0, 20, 60)
-    await bank.settle(mine, 20)

@@ -1,10 +1,8 @@
 """Counts stop a task exactly at its limits, across threads, nested tasks and resumes."""
 
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +10,14 @@ from orchestrator.core.clock import SystemClock
 from orchestrator.core.halt import Count, Halt
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.records import AttemptEnd, AttemptIntent, AttemptRecord, TaskHistory
+from orchestrator.ledger.records import (
+    HALTED_UNSENT,
+    WITHDRAWN,
+    AttemptEnd,
+    AttemptIntent,
+    AttemptRecord,
+    TaskHistory,
+)
 from orchestrator.limits.deadline import Deadline
 from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings, extended
@@ -37,7 +42,13 @@ def gauge(
 
 
 def attempt(
-    key: str, *, task_id: str = "t1", tokens: int | None = None, open_: bool = False
+    key: str,
+    *,
+    task_id: str = "t1",
+    tokens: int | None = None,
+    open_: bool = False,
+    bound: int = 0,
+    **ended: Any,
 ) -> AttemptRecord:
     intent = AttemptIntent(
         attempt_id=f"att-{task_id}-{key}",
@@ -52,17 +63,11 @@ def attempt(
         reserve=Money(1),
         expires_at=NOW + timedelta(minutes=2),
         at=NOW,
+        token_bound=bound,
     )
     usage = None if tokens is None else Usage(tokens - 1, 1)
-    end = AttemptEnd(
-        attempt_id=intent.attempt_id,
-        end="settled",
-        cost=Money(1),
-        certainty="known",
-        seconds=1,
-        at=NOW,
-        usage=usage,
-    )
+    fields: dict[str, Any] = {"end": "settled", "cost": Money(1), "certainty": "known", **ended}
+    end = AttemptEnd(attempt_id=intent.attempt_id, seconds=1, at=NOW, usage=usage, **fields)
     return AttemptRecord(intent, None if open_ else end)
 
 
@@ -275,6 +280,32 @@ def test_a_resume_goes_on_where_the_task_stopped():
     assert resumed.remaining().steps == 8
 
 
+FREE = {"end": "released", "cost": Money.ZERO}
+
+
+@pytest.mark.parametrize(
+    ("before", "calls", "tokens"),
+    [
+        (attempt("said", tokens=60, bound=500), 1, 60),
+        (attempt("not said", bound=500), 1, 500),
+        (attempt("cut", bound=500, error="no answer within 120 s"), 1, 500),
+        (attempt("died", bound=500, end="expired", certainty="unknown"), 1, 500),
+        (attempt("open", bound=500, open_=True), 1, 500),
+        (attempt("refused", bound=500, error="HTTP 429", **FREE), 1, 0),
+        (attempt("failed", bound=500, cost=Money.ZERO, error="HTTP 500"), 1, 0),
+        (attempt("halted", bound=500, error=HALTED_UNSENT, **FREE), 0, 0),
+        (attempt("withdrawn", bound=500, error=WITHDRAWN, **FREE), 0, 0),
+    ],
+    ids=lambda value: value.intent.key if isinstance(value, AttemptRecord) else None,
+)
+def test_a_resume_counts_what_was_sent_and_the_most_it_can_have_used(
+    before: AttemptRecord, calls: int, tokens: int
+):
+    left = gauge(histories={"t1": history(before)}, tokens=1000, model_calls=10).remaining()
+
+    assert (left.model_calls, left.tokens) == (10 - calls, 1000 - tokens)
+
+
 def test_a_resume_remembers_what_ran_inside_the_task():
     before = {
         "t1": history(attempt("k1", tokens=10), steps={"n"}),
@@ -299,67 +330,3 @@ def test_an_extension_lets_a_halted_task_go_on():
     longer = Gauge("t1", extended(settings, {"model_calls": 1}), deadline, histories=before)
     assert longer.before_attempt("a", "h2", "k3") is None
     assert longer.before_attempt("a", "h3", "k4") is not None
-
-
-# Threads
-
-
-def together(count: int, work: Callable[[int], Halt | None]) -> list[Halt | None]:
-    """Do ``count`` pieces of work at once, each on a thread of its own."""
-    start = threading.Barrier(count)
-
-    def wait_and_work(index: int) -> Halt | None:
-        start.wait()
-        return work(index)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(wait_and_work, range(count)))
-
-
-class SlowSettings(LimitSettings):
-    """Lets other threads run between the judging of a limit and the counting."""
-
-    def __getattribute__(self, name: str) -> object:
-        time.sleep(0.0005)
-        return super().__getattribute__(name)
-
-
-def test_of_fifty_at_once_exactly_as_many_start_as_the_limit_allows():
-    settings = SlowSettings(model_calls=20, steps=20, repeats=50)
-    limited = Gauge("t1", settings, Deadline(SystemClock(), None))
-    calls = together(50, lambda i: limited.before_attempt("plan", f"h{i}", f"k{i}"))
-    steps = together(50, lambda i: limited.before_step(f"n{i}"))
-
-    assert (calls.count(None), steps.count(None)) == (20, 20)
-
-
-def test_children_at_once_share_what_their_parent_has():
-    root = gauge(model_calls=20, steps=7)
-    children = [
-        Gauge(f"child-{i}", SlowSettings(model_calls=15), root.deadline, parent=root)
-        for i in range(4)
-    ]
-    calls = together(40, lambda i: children[i % 4].before_attempt("plan", f"h{i}", f"k{i}"))
-    steps = together(40, lambda i: children[i % 4].before_step(f"n{i}"))
-
-    assert (calls.count(None), steps.count(None)) == (20, 7)
-    assert root.remaining().model_calls == 0
-
-
-def test_the_same_request_at_once_repeats_no_more_than_allowed():
-    limited = Gauge("t1", SlowSettings(repeats=3), Deadline(SystemClock(), None))
-    answers = together(20, lambda i: limited.before_attempt("plan", "h", f"k{i}"))
-
-    assert answers.count(None) == 3
-
-
-def test_tokens_of_attempts_that_end_at_once_all_count():
-    limited = gauge(tokens=10**9)
-
-    def use_tokens(_: int) -> None:
-        for _ in range(500):
-            limited.after_attempt(1)
-
-    together(20, use_tokens)
-
-    assert limited.remaining().tokens == 10**9 - 10_000

@@ -189,5 +189,5 @@ async def test_closing_closes_every_connection(anthropic, request_to):
     await client.aclose()
 
     async with asyncio.timeout(10):
-        while anthropic.open_connections():  # noqa: ASYNC110 - the server has no event for it
+        while anthropic.open_connections():
             await asyncio.sleep(0.005)

@@ -11,7 +11,7 @@ from orchestrator.testing.upstream.faults import Fault
 
 async def until(condition) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a library
+        while not condition():
             await asyncio.sleep(0.005)
 
 

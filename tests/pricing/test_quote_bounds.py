@@ -1,6 +1,7 @@
 """The bound holds for whatever a provider can bill."""
 
 import decimal
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -125,6 +126,23 @@ def test_counts_that_cannot_be_true_have_no_cost(usage: Usage):
 def test_negative_bounds_are_refused(tokens: int, output: int):
     with pytest.raises(ValueError, match="0 or more"):
         assumed_quote().bound(tokens, output)
+
+
+def test_what_the_cache_keeps_for_an_hour_costs_twice_the_input():
+    price = Price(input=Decimal(5), output=Decimal(25), cache_write=Decimal("6.25"))
+    quote = Quote(tiers=(Tier(0, price), Tier(1000, replace(price, input=Decimal(10)))))
+    hour = quote.with_hour_cache()
+    usage = Usage(100, 1, cache_write_tokens=100)
+
+    assert quote.cost(usage) == Money.from_usd("0.00065")
+    assert hour.cost(usage) == Money.from_usd("0.001025")
+    assert hour.bound(100, 1) == Money.from_usd("0.001025")
+    assert hour.bound(1001, 0) == Money.from_usd("0.02002")
+
+
+@given(QUOTES, usages())
+def test_no_request_is_cheaper_for_keeping_its_cache_an_hour(quote: Quote, usage: Usage):
+    assert quote.with_hour_cache().cost(usage) >= quote.cost(usage)
 
 
 def test_an_assumed_price_is_dear_and_says_so():

@@ -1,6 +1,7 @@
 """Bytes bound tokens, whatever the tokenizer."""
 
 import json
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,31 @@ def test_what_is_not_text_is_unknown():
     image = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
     for content in ([image], [{"type": "text", "text": "hi"}, image], image, 7, [None]):
         assert input_token_bound([{"role": "user", "content": content}]) is None
+
+
+@pytest.mark.parametrize(
+    "kind", ["web_search_preview", "web_search_20250305", "file_search", "code_interpreter", "mcp"]
+)
+def test_what_a_tool_of_the_providers_own_reads_is_unknown(kind: str):
+    messages = [{"role": "user", "content": "hi"}]
+
+    assert input_token_bound(messages, [TOOL, {"type": kind}]) is None
+    assert input_token_bound(messages, [{"type": kind, "function": {"name": "f"}}]) is None
+    assert input_token_bound(messages, [{"function": {"name": "f"}}, TOOL]) is not None
+
+
+@given(
+    st.text(alphabet="aé가ﬁ½\u0344\ufb2c\ufdfa\U0001d160\ud800"), st.sampled_from(["NFC", "NFKC"])
+)
+def test_text_counts_in_the_longest_form_a_tokenizer_may_give_it(text: str, form: str):
+    size = len(unicodedata.normalize(form, text).encode("utf-8", "surrogatepass"))
+    content = input_token_bound([{"role": "user", "content": text}])
+    schema = input_token_bound([], schema={"description": text})
+
+    assert content is not None
+    assert schema is not None
+    assert content >= size + MESSAGE_OVERHEAD_TOKENS + REQUEST_OVERHEAD_TOKENS
+    assert schema >= size + TOOLS_OVERHEAD_TOKENS + REQUEST_OVERHEAD_TOKENS
 
 
 def test_a_message_that_only_calls_tools_counts_the_calls():

@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.routing.checks.result import CheckResult
+from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best, combine
 
 
@@ -40,6 +41,32 @@ def test_only_applicable_checks_are_reported():
 
     assert verdict.passed == {"complete": True, "form": False}
     assert len(verdict.checks) == 3
+
+
+def test_a_halt_names_the_checks_that_failed():
+    verdict = combine(results(schema=True, form=False, arithmetic=False, function=None))
+    halt = confidence_halt(verdict, step="plan", model="large", threshold=0.9)
+
+    assert (halt.reason, halt.scope, halt.step) == ("confidence", "task", "plan")
+    assert (str(halt.limit), f"{halt.spent.value:.2f}") == ("0.9", "0.33")
+    assert "the best one, of large, failed form, arithmetic." in halt.detail
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.4, None])
+def test_a_halt_claims_no_limit_that_was_met(threshold):
+    """A check that says no is a no, however many others say yes."""
+    verdict = combine(results(form=False, arithmetic=True))
+    halt = confidence_halt(verdict, step="plan", model="large", threshold=threshold)
+
+    assert (halt.limit, halt.spent) == (None, None)
+    assert "failed form." in halt.detail
+
+
+def test_a_halt_over_a_reply_that_was_cut_says_so():
+    halt = confidence_halt(combine(results(complete=False)), step="s", model="m", threshold=0.5)
+
+    assert (halt.limit, halt.spent) == (None, None)
+    assert "failed complete." in halt.detail
 
 
 def test_the_best_rejected_reply_is_complete_then_confident_then_last():

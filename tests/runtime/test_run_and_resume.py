@@ -1,6 +1,7 @@
 """A graph runs under a policy; a halt is durable; a resume pays nothing twice."""
 
 import operator
+from itertools import pairwise
 from typing import Annotated, TypedDict
 
 import pytest
@@ -27,7 +28,7 @@ def plan_of(count: int) -> StateGraph:
     for number, name in enumerate(names):
         graph.add_node(name, node(number))
     graph.add_edge(START, names[0])
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in pairwise(names):
         graph.add_edge(before, after)
     return graph
 

@@ -95,7 +95,7 @@ async def test_a_hanging_request_ends_with_its_client_and_does_not_hold_the_serv
         await http.post("/chat/completions", json=asked, timeout=0.1)
 
     async with asyncio.timeout(10):
-        while not upstream.abandoned:  # noqa: ASYNC110 - seen by the server, which tells nobody
+        while not upstream.abandoned:
             await asyncio.sleep(0.005)
 
 
@@ -105,7 +105,7 @@ async def test_the_server_stops_while_requests_hang(http):
     async with Upstream([reply], faults=[Fault(kind="hang")]) as upstream:
         asking = asyncio.create_task(http.post(f"{upstream.url}/chat/completions", json=asked))
         async with asyncio.timeout(10):
-            while not upstream.log:  # noqa: ASYNC110 - as above
+            while not upstream.log:
                 await asyncio.sleep(0.005)
 
     with pytest.raises(httpx.RemoteProtocolError):  # and no read timeout

@@ -146,7 +146,7 @@ async def test_a_client_that_leaves_is_billed_and_counted(upstream):
             with pytest.raises(httpx.ReadTimeout):
                 await http.post("/chat/completions", json=asked, timeout=0.2)
         async with asyncio.timeout(10):
-            while not slow.abandoned:  # noqa: ASYNC110 - seen by the server, which tells nobody
+            while not slow.abandoned:
                 await asyncio.sleep(0.005)
 
     assert slow.billed == Money(2000)

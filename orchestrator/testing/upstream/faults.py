@@ -47,7 +47,7 @@ class Fault:
     | ``hang`` | no answer while the client waits | no |
     | ``close`` | the connection is closed before any byte of an answer | no |
     | ``reset`` | the same by TCP reset | no |
-    | ``cut`` | ``delay_s`` after ``after`` pieces, or in a body's middle, the connection ends | yes |
+    | ``cut`` | the connection ends ``delay_s`` after ``after`` pieces, or inside a body | yes |
     | ``unreadable`` | no JSON: all of a body, or piece ``after`` of a stream | yes |
     | ``slow`` | ``delay_s`` before a body or before each piece of a stream | yes |
     | ``no_usage``, ``zero_usage``, ``negative_usage``, ``absurd_usage`` | as named | yes |

@@ -1,0 +1,1 @@
+"""What routing between recorded models costs, and the quality it buys."""
