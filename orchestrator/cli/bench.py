@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.bench.records import Source
+from orchestrator.cli.bench_memo import bench_memo
 from orchestrator.cli.bench_route import route
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
@@ -33,6 +34,7 @@ def options() -> None:
     """Measure what policies cost and what they buy."""
 
 
+app.command("memo")(bench_memo)
 app.command()(route)
 
 

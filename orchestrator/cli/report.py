@@ -72,6 +72,8 @@ def _plain(wanted: Sequence[str], total: Total) -> dict[str, object]:
         "overrun_usd": total.overrun,
         "input_tokens": total.input_tokens,
         "output_tokens": total.output_tokens,
+        "memo_hits": total.hits,
+        "saved_usd": total.saved,
     }
 
 
@@ -82,6 +84,7 @@ def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
     places = range(len(wanted))
     common = [place for place in places if len({total.group[place] for total in totals}) == 1]
     shown = [place for place in places if place not in common] or common[:1]
+    remembers = any(total.hits for total in totals)
     unsure = any(total.cost != total.known for total in totals)
     table = new_table(
         [
@@ -89,6 +92,7 @@ def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
             *map(numbers, ("attempts", "tokens\nin", "tokens\nout")),
             *(map(numbers, ("known", "estimated", "in doubt")) if unsure else ()),
             numbers("cost"),
+            *(map(numbers, ("memo\nhits", "saved")) if remembers else ()),
         ],
         title=", ".join(
             f"{wanted[place]} {totals[0].group[place] or '-'}"
@@ -98,18 +102,22 @@ def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
     )
     for total in totals:
         table.add_row(
-            *(total.group[place] or "-" for place in shown), *_figures([total], unsure=unsure)
+            *(total.group[place] or "-" for place in shown),
+            *_figures([total], unsure=unsure, remembers=remembers),
         )
     if len(totals) > 1:
         table.add_section()
-        table.add_row("all", *[""] * (len(shown) - 1), *_figures(totals, unsure=unsure))
+        figures = _figures(totals, unsure=unsure, remembers=remembers)
+        table.add_row("all", *[""] * (len(shown) - 1), *figures)
     print_table(table)
 
 
-def _figures(totals: Sequence[Total], *, unsure: bool) -> list[str]:
+def _figures(totals: Sequence[Total], *, unsure: bool, remembers: bool) -> list[str]:
     apart = ("known", "estimated", "unknown") if unsure else ()
     return [
         *(f"{sum(getattr(total, name) for total in totals):,}" for name in COUNTS),
         *(str(sum((getattr(total, name) for total in totals), Money.ZERO)) for name in apart),
         str(sum((total.cost for total in totals), Money.ZERO)),
+        *([f"{sum(total.hits for total in totals):,}"] if remembers else []),
+        *([str(sum((total.saved for total in totals), Money.ZERO))] if remembers else []),
     ]

@@ -162,6 +162,8 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
 
     opening = record.opening
     cost = sum((one.cost for one in attempts), Money.ZERO)
+    hits = [one for one in attempts if one.kind == "memo"]
+    saved = sum((one.saved for one in hits), Money.ZERO)
     print_table(
         facts(
             {
@@ -177,7 +179,8 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
                 "policy": opening.policy,
                 "started": f"{opening.at:%Y-%m-%d %H:%M:%S} UTC",
                 "ran": f"{record.running_s:.1f} s in {counted(record.epoch, 'run')}",
-                "cost": f"{cost} in {counted(len(attempts), 'attempt')}",
+                "cost": f"{cost} in {counted(len(attempts) - len(hits), 'attempt')}",
+                "memo": f"{counted(len(hits), 'hit')} saved {saved}" if hits else None,
             }
         )
     )

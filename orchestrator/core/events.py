@@ -88,4 +88,22 @@ class StepDecided(Event):
     checks: Mapping[str, bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoServed(Event):
+    """A memo answered an ask instead of a model; ``saved`` is what that would have cost."""
+
+    step: str
+    model: str
+    state: Literal["fresh", "stale", "error"]
+    age_s: float
+    saved: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoFaulted(Event):
+    """The memo's store failed: what it holds is paid for again until it works. Told once."""
+
+    error: str
+
+
 Listener = Callable[[Event], None]

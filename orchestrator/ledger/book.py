@@ -21,6 +21,7 @@ from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
     BudgetShort,
+    Decision,
     Demand,
     TaskClosing,
     TaskOpening,
@@ -151,6 +152,30 @@ def end(unit: UnitOfWork, ended: AttemptEnd, keep: timedelta | None) -> None:
     unit.book(rows)
     if reply is not None:
         unit.add_reply(reply)
+
+
+def hit(
+    unit: UnitOfWork,
+    intent: AttemptIntent,
+    ended: AttemptEnd,
+    decision: Decision | None,
+    keep: timedelta | None,
+) -> None:
+    """Write that a memo answered: no account is touched.
+
+    Raises:
+        Fenced: If the epoch is no longer the task's, or its run has returned.
+        TaskNotFound: If there is no such task.
+        ValueError: If it would reserve or cost something.
+    """
+    if intent.reserve or ended.cost or ended.overrun:
+        message = f"attempt {intent.attempt_id} is a hit of the memo, so it costs nothing"
+        raise ValueError(message)
+    _check_owner(unit, intent.task_id, intent.epoch)
+    unit.add_intent(intent, ())
+    end(unit, ended, keep)
+    if decision is not None:
+        unit.add_decision(decision)
 
 
 def withdraw(unit: UnitOfWork, attempt_id: str, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
+from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.ledger.records import (
     Account,
@@ -193,10 +194,24 @@ class MemoryStore:
         for rows, key in self._select_bodies(task_ids, kinds):
             self._put(rows, key, rows[key]._replace(expires_at_us=until_us))
 
-    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
-        """Remove these tasks' bodies."""
-        for rows, key in self._select_bodies(task_ids, kinds):
+    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> int:
+        """Remove these tasks' bodies; how many there were."""
+        found = self._select_bodies(task_ids, kinds)
+        for rows, key in found:
             self._drop(rows, key)
+        return len(found)
+
+    def overwrite_deleted(self) -> None:
+        """Nothing to do."""
+
+    def tasks_of(self, user: str, tenant: str | None) -> list[tuple[str, TaskStatus]]:
+        """The tasks for a user, in one tenant or in all, with their status."""
+        records = [record for record, _ in self._tasks.values()]
+        return [
+            (record.opening.scope.task_id, record.status)
+            for record in records
+            if record.opening.scope.user == user and tenant in (None, record.opening.scope.tenant)
+        ]
 
     def purge_bodies(self, now_us: int) -> None:
         """Remove the bodies whose time has come."""

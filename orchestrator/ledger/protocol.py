@@ -110,6 +110,15 @@ class Ledger(Protocol):
         """Note a decision. Does not wait; written in order with everything else."""
         ...
 
+    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+        """Note that a memo answered: an attempt that reserves nothing, its end and the decision.
+
+        Does not wait; written in order with everything else, all of it or nothing. So whatever is
+        paid because of the answer is paid after the answer is durable. Nothing is written for an
+        owner that was fenced.
+        """
+        ...
+
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run of a task returned.
 

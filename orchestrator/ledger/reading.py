@@ -40,7 +40,7 @@ class Spending:
         model: The model's name in the policy.
         provider_model: The name the provider was asked for.
         served_model: The name the provider says it served.
-        kind: First try, retry or escalation.
+        kind: First try, retry, escalation, or a hit of the memo.
         end: ``None`` while it is open.
         cost: What was booked and what was billed above it; the reserve while it is open.
         overrun: The part of ``cost`` above the reserve.
@@ -51,6 +51,8 @@ class Spending:
         at: When the intent was made.
         ended_at: When it ended.
         seconds: From intent to end.
+        saved: What a hit of the memo would have cost.
+        saved_seconds: How long it would have taken.
     """
 
     attempt_id: str
@@ -75,6 +77,8 @@ class Spending:
     at: datetime
     ended_at: datetime | None
     seconds: float | None
+    saved: Money = Money.ZERO
+    saved_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,7 @@ class Total:
 
     Attributes:
         group: The value of each dimension asked for, in order.
-        attempts: How many, open ones too.
+        attempts: How many, open ones too; hits of the memo are none.
         known: Cost that is sure.
         estimated: Cost that is a bound.
         unknown: Held for attempts that are open or in doubt.
@@ -91,6 +95,9 @@ class Total:
         overrun: The part of the cost that providers billed above their bound.
         input_tokens: Where providers said so.
         output_tokens: Where providers said so.
+        hits: How often a memo answered instead.
+        saved: What these would have cost.
+        saved_seconds: How long they would have taken.
     """
 
     group: tuple[str | None, ...]
@@ -102,6 +109,9 @@ class Total:
     overrun: Money
     input_tokens: int
     output_tokens: int
+    hits: int = 0
+    saved: Money = Money.ZERO
+    saved_seconds: float = 0.0
 
     @property
     def cost(self) -> Money:
@@ -255,7 +265,7 @@ SELECT r.attempt_id, r.task_id, t.org, t.team, t.agent, t.user, t.tenant, r.step
     r.provider_model, r.served_model, r.kind, r.end, coalesce(r.cost + r.overrun, r.reserve),
     coalesce(r.overrun, 0), coalesce(r.certainty, 'unknown'), r.input_tokens, r.output_tokens,
     r.cached_input_tokens, r.cache_write_tokens, r.reasoning_tokens, r.price_source, r.error,
-    r.at_us, r.ended_at_us, r.seconds
+    r.at_us, r.ended_at_us, r.seconds, coalesce(r.saved, 0), coalesce(r.saved_seconds, 0)
 FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
 """
 _ATTEMPTS = f"{_SPENDING} WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r.seq"
@@ -264,14 +274,15 @@ JOIN task_holders h ON h.task_id = r.task_id AND h.kind = 'task' AND h.identity 
 ORDER BY r.at_us, r.seq
 """
 _TOTALS = """
-SELECT count(*),
+SELECT count(CASE WHEN r.kind <> 'memo' THEN 1 END),
     coalesce(sum(CASE r.certainty WHEN 'known' THEN r.cost + r.overrun END), 0),
     coalesce(sum(CASE r.certainty WHEN 'estimated' THEN r.cost + r.overrun END), 0),
     coalesce(sum(CASE coalesce(r.certainty, 'unknown') WHEN 'unknown'
         THEN coalesce(r.cost + r.overrun, r.reserve) END), 0),
     count(CASE coalesce(r.certainty, 'unknown') WHEN 'unknown' THEN 1 END),
     coalesce(sum(r.overrun), 0), coalesce(sum(r.input_tokens), 0),
-    coalesce(sum(r.output_tokens), 0)
+    coalesce(sum(r.output_tokens), 0), count(CASE r.kind WHEN 'memo' THEN 1 END),
+    coalesce(sum(r.saved), 0), coalesce(sum(r.saved_seconds), 0)
     {selected}
 FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
 WHERE r.at_us >= ? AND r.at_us < ? {grouping}
@@ -309,12 +320,14 @@ def _read_spending(row: Row) -> Spending:
         at=from_us(row[23]),
         ended_at=None if row[24] is None else from_us(row[24]),
         seconds=row[25],
+        saved=Money(row[26]),
+        saved_seconds=row[27],
     )
 
 
 def _read_total(row: Row) -> Total:
     return Total(
-        group=tuple(row[8:]),
+        group=tuple(row[11:]),
         attempts=row[0],
         known=Money(row[1]),
         estimated=Money(row[2]),
@@ -323,4 +336,7 @@ def _read_total(row: Row) -> Total:
         overrun=Money(row[5]),
         input_tokens=row[6],
         output_tokens=row[7],
+        hits=row[8],
+        saved=Money(row[9]),
+        saved_seconds=row[10],
     )

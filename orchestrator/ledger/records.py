@@ -13,7 +13,9 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
-AttemptKind = Literal["ask", "retry", "escalation"]
+AttemptKind = Literal["ask", "retry", "escalation", "memo"]
+"""``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
+so it is no attempt in any count."""
 EndKind = Literal["settled", "released", "expired"]
 
 HALTED_UNSENT = "halted before it was sent"
@@ -89,7 +91,7 @@ class AttemptIntent:
         key: The journal key (digest of frames, step, request hash, k).
         request_hash: Digest of what is asked, without model or policy.
         step: The step's name.
-        kind: First try, retry of the same action, or escalation to another.
+        kind: First try, retry of the same action, escalation to another, or a hit of the memo.
         model: The model's name in the policy.
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.
@@ -135,6 +137,8 @@ class AttemptEnd:
         seconds: Time from intent to end.
         at: When it ended.
         reply: The journaled reply, to be replayed on resume; ``None`` if there is none.
+        saved: What a hit of the memo would have cost.
+        saved_seconds: How long it would have taken.
     """
 
     attempt_id: str
@@ -149,6 +153,8 @@ class AttemptEnd:
     price_source: str | None = None
     error: str | None = None
     reply: bytes | None = None
+    saved: Money = Money.ZERO
+    saved_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +165,15 @@ class AttemptRecord:
     end: AttemptEnd | None
 
     @property
+    def is_hit(self) -> bool:
+        """Whether a memo answered instead of a model."""
+        return self.intent.kind == "memo"
+
+    @property
     def was_sent(self) -> bool:
-        """Whether its request may have left: a hold that was given back unused made none."""
+        """Whether its request may have left: a hit, or a hold given back unused, made none."""
+        if self.is_hit:
+            return False
         return self.end is None or self.end.error not in NEVER_SENT
 
     @property
@@ -291,6 +304,21 @@ class TaskHistory:
     attempts: tuple[AttemptRecord, ...]
     decisions: Mapping[str, Decision]
     marks: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was erased of a user.
+
+    Attributes:
+        tasks: The user's tasks; what they cost stays.
+        running: Those the ledger still calls running, which may yet write more.
+        bodies: How many inputs, replies and outputs went.
+    """
+
+    tasks: tuple[str, ...]
+    running: tuple[str, ...]
+    bodies: int
 
 
 class BudgetShort(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown

@@ -166,8 +166,9 @@ class SqliteStore(SqliteQueries):
             write(
                 "INSERT INTO ends (seq, kind, cost, overrun, certainty, seconds,"
                 " input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,"
-                " reasoning_tokens, served_model, price_source, error, at_us)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " reasoning_tokens, served_model, price_source, error, at_us,"
+                " saved, saved_seconds)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [rows.end_values(hold, end) for hold, end in changes.ends],
             )
             write("DELETE FROM holds WHERE seq = ?", [(hold.seq,) for hold, _ in changes.ends])

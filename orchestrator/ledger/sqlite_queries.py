@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.ledger import sqlite_rows as rows
@@ -197,18 +198,31 @@ class SqliteQueries:
                     (until_us, task_id),
                 )
 
-    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
-        """Remove these tasks' bodies."""
+    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> int:
+        """Remove these tasks' bodies; how many there were."""
+        deleted = 0
         for task_id in task_ids:
-            self._connection.executemany(
+            deleted += self._connection.executemany(
                 "DELETE FROM bodies WHERE task_id = ? AND kind = ?",
                 [(task_id, kind) for kind in kinds],
-            )
+            ).rowcount
             if "reply" in kinds:
-                self._connection.execute(
+                deleted += self._connection.execute(
                     "DELETE FROM replies WHERE seq IN (SELECT seq FROM attempts WHERE task_id = ?)",
                     (task_id,),
-                )
+                ).rowcount
+        return deleted
+
+    def overwrite_deleted(self) -> None:
+        """Overwrite what is deleted from now on; copies in the log go with its next checkpoint."""
+        self._connection.execute("PRAGMA secure_delete = ON")
+
+    def tasks_of(self, user: str, tenant: str | None) -> list[tuple[str, TaskStatus]]:
+        """The tasks for a user, in one tenant or in all, with their status."""
+        return self._connection.execute(
+            "SELECT task_id, status FROM tasks WHERE user = ? AND tenant = coalesce(?, tenant)",
+            (user, tenant),
+        ).fetchall()
 
     def purge_bodies(self, now_us: int) -> None:
         """Remove the bodies whose time has come."""

@@ -21,7 +21,7 @@ from orchestrator.ledger.rows import Hold, TaskState, from_us, to_us
 
 Row = Sequence[Any]
 
-ATTEMPT_COLUMNS = 28
+ATTEMPT_COLUMNS = 30
 """How many columns ``attempt_records`` has."""
 
 
@@ -114,6 +114,8 @@ def end_values(hold: Hold, end: AttemptEnd) -> Row:
         end.price_source,
         end.error,
         to_us(end.at),
+        end.saved.nano,
+        end.saved_seconds,
     )
 
 
@@ -203,6 +205,8 @@ def read_attempt(row: Row, reply: bytes | None = None) -> AttemptRecord:
         price_source=row[25],
         error=row[26],
         reply=reply,
+        saved=Money(row[28]),
+        saved_seconds=row[29],
     )
     return AttemptRecord(intent, ended)
 

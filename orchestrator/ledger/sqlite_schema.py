@@ -204,7 +204,24 @@ BEGIN SELECT RAISE(ABORT, 'tasks are never removed'); END;
     )
 )
 
-MIGRATIONS: Sequence[tuple[str, str]] = (("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),)
+# A hit of the memo is an attempt of kind 'memo': it reserves and costs nothing, and saves this.
+_SAVINGS = """
+ALTER TABLE ends ADD COLUMN saved INTEGER NOT NULL DEFAULT 0 CHECK (saved >= 0);
+ALTER TABLE ends ADD COLUMN saved_seconds REAL NOT NULL DEFAULT 0;
+DROP VIEW attempt_records;
+CREATE VIEW attempt_records AS
+SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a.kind, a.model,
+    a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS end, e.cost, e.overrun,
+    e.certainty, e.seconds, e.at_us AS ended_at_us, e.input_tokens, e.output_tokens,
+    e.cached_input_tokens, e.cache_write_tokens, e.reasoning_tokens, e.served_model,
+    e.price_source, e.error, a.token_bound, e.saved, e.saved_seconds
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq;
+"""
+
+MIGRATIONS: Sequence[tuple[str, str]] = (
+    ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
+    ("savings", _SAVINGS),
+)
 """Name and statements of each migration; their numbers count from 1."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.ledger.records import (
     Account,
@@ -119,8 +120,16 @@ class Store(Protocol):
         """Let these tasks' bodies expire at ``until_us``; ``None``: keep them."""
         ...
 
-    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> None:
-        """Remove these tasks' bodies."""
+    def delete_bodies(self, task_ids: Iterable[str], kinds: Sequence[BodyKind]) -> int:
+        """Remove these tasks' bodies; how many there were."""
+        ...
+
+    def overwrite_deleted(self) -> None:
+        """Overwrite what is deleted from now on, as far as the store can."""
+        ...
+
+    def tasks_of(self, user: str, tenant: str | None) -> list[tuple[str, TaskStatus]]:
+        """The tasks for a user, in one tenant or in all, with their status."""
         ...
 
     def purge_bodies(self, now_us: int) -> None:

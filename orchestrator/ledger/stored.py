@@ -12,7 +12,7 @@ from orchestrator.core.clock import Clock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book
+from orchestrator.ledger import book, forgetting
 from orchestrator.ledger.operation import Answer, Operation, Urgency
 from orchestrator.ledger.records import (
     Account,
@@ -22,6 +22,7 @@ from orchestrator.ledger.records import (
     Balance,
     Decision,
     Demand,
+    Forgotten,
     TaskClosing,
     TaskHistory,
     TaskOpening,
@@ -199,6 +200,19 @@ class StoredLedger:
         check_decision(decision)
         self._note(lambda unit: unit.add_decision(decision))
 
+    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+        """Note that a memo answered, with its decision. Does not wait; all of it or nothing.
+
+        Raises:
+            LedgerUnavailable: If the ledger is not open.
+            ValueError: If a value cannot be stored.
+        """
+        check_intent(intent)
+        checked = check_end(end)
+        if decision is not None:
+            check_decision(decision)
+        self._note(lambda unit: book.hit(unit, intent, checked, decision, self._keep))
+
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run of a task returned; its ``running_s`` is added to that of earlier runs.
 
@@ -250,6 +264,16 @@ class StoredLedger:
             return 0 if state is None else state.epoch
 
         return await self._ask(run, urgency="read")
+
+    async def forget(self, user: str, *, tenant: str | None = None) -> Forgotten:
+        """Erase the inputs, replies and outputs of a user's tasks; what they cost stays.
+
+        Args:
+            user: The user.
+            tenant: Only in this tenant; ``None``: in all.
+        """
+        check_text(user=user, tenant=tenant or "")
+        return await self._ask(lambda unit: forgetting.forget(unit, user, tenant))
 
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
         """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""

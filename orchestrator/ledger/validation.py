@@ -137,6 +137,7 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
         raise ValueError(message)
     check_amount("cost", end.cost)
     check_amount("overrun", end.overrun)
+    check_amount("saved", end.saved)
     if end.end == "released" and (end.cost or end.overrun):
         message = f"attempt {end.attempt_id} was released, so it costs nothing; settle it instead"
         raise ValueError(message)

@@ -36,7 +36,9 @@ class Tally:
         """Count what the ledger knows of a task."""
         for attempt in history.attempts:
             intent = attempt.intent
-            if attempt.was_sent:
+            if attempt.is_hit:
+                self.count_ask((intent.step, intent.request_hash), (task_id, intent.key))
+            elif attempt.was_sent:
                 self.count_attempt((intent.step, intent.request_hash), (task_id, intent.key))
                 self.count_tokens(attempt.tokens)
         for kind in MARK_KINDS:
@@ -45,16 +47,24 @@ class Tally:
     def refuse_attempt(self, ask: Ask, key: Key) -> Halt | None:
         """Why an attempt may not start; ``None`` if it may."""
         step = ask[0]
-        asked = self._asks.get(ask, set())
         return (
             self._reached("model_calls", self._model_calls, step)
             or self._reached("tokens", self._tokens, step)
-            or (None if key in asked else self._reached("repeats", len(asked), step))
+            or self.refuse_ask(ask, key)
         )
+
+    def refuse_ask(self, ask: Ask, key: Key) -> Halt | None:
+        """Why the same may not be asked once more, whoever answers; ``None`` if it may."""
+        asked = self._asks.get(ask, set())
+        return None if key in asked else self._reached("repeats", len(asked), ask[0])
 
     def count_attempt(self, ask: Ask, key: Key) -> None:
         """Count an attempt that starts."""
         self._model_calls += 1
+        self.count_ask(ask, key)
+
+    def count_ask(self, ask: Ask, key: Key) -> None:
+        """Count an ask, once however many attempts it takes."""
         self._asks.setdefault(ask, set()).add(key)
 
     def uncount_attempt(self) -> None:

@@ -143,6 +143,10 @@ class CrossChecks:
                     path = ("steps", name, "models", index)
                     self._report(path, f"there is no model `{model}`{hint}")
 
+            if step.memo is not None and step.memo.fresh_for is None:
+                message = "lacks `fresh_for`; write `fresh_for: 1h`, or `memo: off`"
+                self._report(("steps", name, "memo"), message)
+
     def _budgets(self) -> None:
         for scope, budget in self._each_budget():
             path: Path = ("budgets", scope)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from orchestrator.budgets.rules import WindowKind
 from orchestrator.core.money import Money
 from orchestrator.limits.settings import DEFAULT_ATTEMPT_TIMEOUT_S
+from orchestrator.memo.sharing import Share
 from orchestrator.models.settings import DEFAULT_MAX_OUTPUT_TOKENS
 from orchestrator.policy.forms import (
     ADDRESS,
@@ -22,6 +23,7 @@ from orchestrator.policy.forms import (
     COUNT,
     DURATION,
     HOLDER,
+    LABELS,
     MODEL,
     MONEY,
     NAME,
@@ -35,6 +37,7 @@ from orchestrator.policy.forms import (
     ZONE,
     words,
 )
+from orchestrator.policy.values import off_is_nothing
 from orchestrator.routing.settings import BelowThreshold, FormCheck
 
 
@@ -67,11 +70,13 @@ class Document(BaseModel):
     Attributes:
         hints: What to say about a key that is often tried here, in place of ``unknown key``.
         main: The key that is meant when text stands in place of the mapping.
+        may_be_off: Whether ``off`` may stand in place of the mapping.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     hints: ClassVar[dict[str, str]] = {}
     main: ClassVar[str] = ""
+    may_be_off: ClassVar[bool] = False
 
 
 class PriceDocument(Document):
@@ -215,6 +220,44 @@ def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     return items
 
 
+class MemoDocument(Document):
+    """``memo:`` of a step: when an accepted reply answers again instead of a model."""
+
+    fresh_for: Annotated[float | None, DURATION] = key(
+        "How long a reply answers without question. Required.", example="1h"
+    )
+    stale_for: Annotated[float, DURATION] = key(
+        "How long it still answers after that. Never one whose source has changed.", default=0.0
+    )
+    stale_if_error: Annotated[float, DURATION] = key(
+        "How long after it became stale it answers if every model failed.",
+        default=0.0,
+        example="1d",
+    )
+    share: Annotated[Share, words("user", "agent", "team", "org", "public")] = key(
+        "Who else may be given it, always within the tenant; `user` keeps nothing of a task without"
+        " a user.",
+        default="user",
+        shown="user",
+        example="team",
+    )
+    reads: Annotated[tuple[Annotated[str, NAME], ...], AfterValidator(_distinct)] = key(
+        "The sources it is made from: when one is touched, it is stale.",
+        default=(),
+        example="[catalog]",
+    )
+    labels: Annotated[dict[str, Share], LABELS] = key(
+        "The widest sharing that labels of your own allow; others count as `private`.", default={}
+    )
+
+    main: ClassVar[str] = "fresh_for"
+    may_be_off: ClassVar[bool] = True
+    hints: ClassVar[dict[str, str]] = {
+        "ttl": "unknown key; write `fresh_for`",
+        "scope": "unknown key; write `share`",
+    }
+
+
 class StepDocument(Document):
     """One entry of ``steps:``; ``"*"`` gives every step the keys it does not set itself."""
 
@@ -242,7 +285,9 @@ class StepDocument(Document):
     timeout: Annotated[float | None, DURATION] = key(
         "How long one attempt may take; without it `limits.attempt_timeout`.", example="90s"
     )
-    memo: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    memo: Annotated[MemoDocument | None, BeforeValidator(off_is_nothing)] = key(
+        "When an accepted reply answers again; `off`, the default, asks each time."
+    )
     lane: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")

@@ -125,6 +125,13 @@ THRESHOLDS = Written(
     {"const": {"100%": "halt"}},
     text_only=False,
 )
+LABELS = Written(
+    values.read_labels,
+    "label and sharing",
+    "{partner: org}",
+    {"type": "object", "additionalProperties": {"enum": list(values.SHARES)}},
+    text_only=False,
+)
 CHECK = Written(
     values.read_check,
     "check",

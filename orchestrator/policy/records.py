@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.limits.settings import LimitSettings
+from orchestrator.memo.settings import MemoTable
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
 from orchestrator.routing.settings import StepTable
@@ -34,6 +35,7 @@ class AgentPolicy:
         budgets: The budgets of every scope that has one, from ``org`` down to ``task``.
         limits: What stops one task.
         steps: How each step chooses its model.
+        memos: What each step remembers.
         unknown_price: What a model without a known price means.
         server_errors: What a provider's own error 5xx is booked at.
         keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
@@ -48,10 +50,33 @@ class AgentPolicy:
     budgets: tuple[BudgetRule, ...]
     limits: LimitSettings
     steps: StepTable
+    memos: MemoTable
     unknown_price: UnknownPrice
     server_errors: ServerErrors
     keep_bodies: timedelta | None
     durability: Durability
+
+    def version_of(self, step: str) -> str:
+        """Digest of what decides who answers ``step`` and which reply passes its checks.
+
+        Not of its threshold: a reply keeps its own confidence, which is compared with that.
+        """
+        return self._versions.get(step) or self._versions["*"]
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        versions = {}
+        for name in {*self.steps.steps, "*"}:
+            step = self.steps[name]
+            models = [self.models[model] for model in step.models or self.models]
+            parts = [
+                [asdict(model) for model in models],
+                step.checks,
+                step.form and step.form.pattern,
+            ]
+            text = json.dumps(parts, default=_canonical, ensure_ascii=True)
+            versions[name] = hashlib.sha256(text.encode()).hexdigest()
+        return versions
 
     @cached_property
     def digest(self) -> str:

@@ -7,10 +7,12 @@ from datetime import timedelta
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.limits.settings import LimitSettings
+from orchestrator.memo.settings import MemoSettings, MemoTable
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.document import (
     BudgetsDocument,
     LimitsDocument,
+    MemoDocument,
     ModelDocument,
     PolicyDocument,
     PriceDocument,
@@ -34,6 +36,7 @@ def resolve(document: PolicyDocument) -> AgentPolicy:
         limits=_limits(document.limits),
         # Sorted, because the order of steps means nothing and the digest must not show it.
         steps=StepTable({name: _step(step) for name, step in sorted(document.steps.items())}),
+        memos=MemoTable({name: _memo(step.memo) for name, step in sorted(document.steps.items())}),
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
@@ -99,6 +102,19 @@ def _limits(limits: LimitsDocument) -> LimitSettings:
         tokens=limits.tokens,
         steps=limits.steps,
         repeats=limits.repeats,
+    )
+
+
+def _memo(memo: MemoDocument | None) -> MemoSettings | None:
+    if memo is None or memo.fresh_for is None:
+        return None
+    return MemoSettings(
+        fresh_for_s=memo.fresh_for,
+        stale_for_s=memo.stale_for,
+        stale_if_error_s=memo.stale_if_error,
+        share=memo.share,
+        reads=tuple(sorted(memo.reads)),
+        labels=memo.labels,
     )
 
 

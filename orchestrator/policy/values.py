@@ -8,10 +8,12 @@ import re
 import zoneinfo
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
+from typing import get_args
 from urllib.parse import urlsplit
 
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.money import Money
+from orchestrator.memo.sharing import PRIVATE, SECRET, Share
 from orchestrator.policy.tree import one_line
 from orchestrator.routing.settings import FormCheck
 
@@ -21,6 +23,7 @@ MAX_SECONDS = 10 * 365 * 86_400
 MAX_TEXT = 2_000
 MAX_NAME = 100
 MAX_CHOICES = 20
+BUILT_IN_LABELS = (PRIVATE, SECRET)
 OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
 
 NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -232,6 +235,37 @@ def one_of(*words: str, later: Collection[str] = ()) -> Callable[[str], str]:
         raise ValueError(message)
 
     return read
+
+
+def off_is_nothing(value: object) -> object:
+    """``None`` for ``off``; a mapping is left as it is."""
+    if value is None:
+        message = "has no value; write its keys below it, or `off`"
+        raise ValueError(message)
+    is_off = isinstance(value, str) and value.lower() in OFF
+    return None if is_off else value
+
+
+SHARES: tuple[Share, ...] = get_args(Share)
+
+
+def read_labels(value: object) -> dict[str, str]:
+    """``{partner: org}``: labels of a team's own, and the widest sharing each allows."""
+    if not isinstance(value, dict) or not value:
+        message = "is no mapping of labels; write for example `{partner: org}`"
+        raise ValueError(message)
+    for label, share in value.items():
+        read_name(label)
+        if label in BUILT_IN_LABELS:
+            message = f"{shown(label)} has a meaning already; name a label of your own"
+            raise ValueError(message)
+        if share not in SHARES:
+            known = choices(SHARES)
+            message = (
+                f"{shown(str(share))} of label {shown(label)} is unknown; write one of {known}"
+            )
+            raise ValueError(message)
+    return value
 
 
 BUILT_CHECKS = ("schema", "form", "arithmetic")

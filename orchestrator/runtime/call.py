@@ -22,6 +22,7 @@ from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTi
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
+from orchestrator.runtime.memory import Memory
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.rest import RunClock
@@ -39,6 +40,7 @@ class Asking:
     request: AskRequest
     place: Place
     key: str
+    memory: Memory
     on_text: OnText | None = None
     shown: bool = False
     cost: Money = Money.ZERO
@@ -63,12 +65,38 @@ async def call(
     key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = Asking(run, request, place, key, on_text)
+    asking = Asking(run, request, place, key, Memory(run, request, place, key), on_text)
     await _join_earlier(run, key)
     judged = [await judge(run, request, paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
+    async with asking.memory as memory:
+        remembered = await _recalled(asking, await memory.recall())
+        if remembered is not None:
+            return _decide(asking, remembered)
+        chosen = await _ask_models(asking, judged)
+        reply = _decide(asking, chosen)
+        await memory.keep(chosen, reply.cost or chosen.paid.cost)
+    return reply
+
+
+async def _recalled(asking: Asking, remembered: JournaledReply | None) -> Judged | None:
+    """What the memo remembers, if it passes the checks of this ask too."""
+    if remembered is None:
+        return None
+    run, request = asking.run, asking.request
+    judged = await judge(run, request, remembered)
+    if not judged.verdict.accepted:
+        return None
+    if halt := run.gauge.before_hit(request.step, request.digest, asking.key):
+        raise run.refuse(halt, asking.place)
+    return judged
+
+
+async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
+    """Ask the candidates, cheapest first, until a reply is accepted."""
+    run, request, place = asking.run, asking.request, asking.place
     failures: list[ModelCallError] = []
     for action in _untried(run, request, judged):
         _stop_if_halted(asking)
@@ -84,8 +112,12 @@ async def call(
             failures.append(error)
             continue
         judged.append(await judge(run, request, paid))
-        if judged[-1].verdict.accepted or on_text is not None:
-            return _decide(asking, judged[-1])
+        if judged[-1].verdict.accepted or asking.on_text is not None:
+            return judged[-1]
+    if failures and not judged:
+        remembered = await _recalled(asking, asking.memory.recall_expired())
+        if remembered is not None:
+            return remembered
     return _below_threshold(asking, judged, failures)
 
 
@@ -194,7 +226,10 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
         at=run.clock.now(),
     )
     run.journal.decisions[asking.key] = decision
-    run.ledger.decide(decision)
+    if judged.paid.from_memo:
+        asking.memory.book(judged, decision)
+    else:
+        run.ledger.decide(decision)
     run.emit(
         StepDecided(
             at=decision.at,
@@ -213,14 +248,14 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
 
 def _below_threshold(
     asking: Asking, judged: Sequence[Judged], failures: Sequence[ModelCallError]
-) -> Reply:
+) -> Judged:
     """No candidate was accepted: the best reply, a halt, or what made them all fail."""
     run, step = asking.run, asking.request.step
     settings = run.policy.steps[step]
     if judged:
         chosen = judged[best([one.verdict for one in judged])]
         if settings.below_threshold == "best":
-            return _decide(asking, chosen)
+            return chosen
         halt = confidence_halt(
             chosen.verdict,
             step=step,

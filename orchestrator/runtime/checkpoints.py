@@ -21,6 +21,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from orchestrator.core.errors import Fenced
 
 Saver = BaseCheckpointSaver[Any]
+CHECKPOINTS = "checkpoints.db"
+"""The file's name, beside the ledger."""
 Owns = Callable[[], Awaitable[bool]]
 
 
@@ -48,7 +50,7 @@ async def open_checkpoints(directory: Path | None) -> AsyncIterator[Saver]:
 def _private_file(directory: Path) -> str:
     """The checkpoints' file, made so that only its owner can read it."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = directory / "checkpoints.db"
+    path = directory / CHECKPOINTS
     path.touch(mode=0o600)
     return os.fspath(path)
 

@@ -18,6 +18,7 @@ from orchestrator.core.halt import Halt, Halted
 from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
+from orchestrator.runtime.memory import bind_memoized_tools
 from orchestrator.runtime.places import HERE
 from orchestrator.runtime.task_run import TaskRun
 
@@ -70,6 +71,7 @@ def _context(run: TaskRun) -> Context:
     context = copy_context()
     context.run(RUNNING.set, run)
     context.run(HERE.set, None)
+    context.run(bind_memoized_tools, run)
     context.run(var_child_runnable_config.set, None)
     return context
 

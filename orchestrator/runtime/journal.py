@@ -13,12 +13,13 @@ from orchestrator.models.protocol import Completion, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class JournaledReply:
-    """A reply with the attempt that paid for it."""
+    """A reply with the attempt that paid for it, or the hit that saved one."""
 
     attempt_id: str
     model: str
     completion: Completion
     cost: Money
+    from_memo: bool = False
 
 
 def encode(completion: Completion) -> bytes:
@@ -75,6 +76,7 @@ class Journal:
                         intent.model,
                         replace(decode(record.end.reply), usage=record.end.usage),
                         record.end.cost + record.end.overrun,
+                        from_memo=record.is_hit,
                     ),
                 )
         return journal

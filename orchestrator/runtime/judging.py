@@ -66,5 +66,6 @@ def _reply(paid: JournaledReply, verdict: Verdict, parsed: Any) -> Reply:
         confidence=verdict.confidence,
         confidence_state=verdict.confidence_state,
         cost=Money.ZERO,
+        from_memo=paid.from_memo,
         usage=paid.completion.usage,
     )

@@ -29,7 +29,7 @@ from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.request import digest
 from orchestrator.runtime.results import TaskResult
-from orchestrator.runtime.services import open_services
+from orchestrator.runtime.services import Services, open_services
 from orchestrator.runtime.task_run import TaskRun
 from orchestrator.runtime.tasks import Tasks
 from orchestrator.telemetry.fanout import Fanout
@@ -73,6 +73,7 @@ class Orchestrator:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._stack = AsyncExitStack()
         self._tasks: Tasks | None = None
+        self._services: Services | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home: Engine | None = None
 
@@ -109,8 +110,10 @@ class Orchestrator:
                     clock=self._clock,
                     emit=self._emit,
                     keep_bodies=self.policy.everyone.keep_bodies,
+                    home=self.policy.everyone,
                 )
             )
+            self._services = services
             self._tasks = Tasks(self.policy, services, self._owner)
             stack.push_async_callback(self._tasks.close)
             self._stack = stack.pop_all()
@@ -292,6 +295,27 @@ class Orchestrator:
             TaskNotFound: If the ledger knows no such task.
         """
         await self._opened().stop(task_id, "cancelled")
+
+    # The memo
+
+    async def touch(
+        self, source: str, version: str | None = None, *, tenant: str | None = None
+    ) -> str | None:
+        """Say that a source changed: whatever a memo holds that was made from it is stale.
+
+        Args:
+            source: Its name, as ``reads:`` has it.
+            version: Its version now; what was made from this very version stays fresh. A new one
+                is made up unless given.
+            tenant: Whose source; the team's unless given.
+
+        Returns:
+            The version it has now; ``None`` if the memo could not record it.
+        """
+        self._opened()
+        assert self._services is not None
+        memo = self._services.memos.get()
+        return await memo.touch(tenant or self.policy.everyone.team, source, version)
 
     # The sync edge
 

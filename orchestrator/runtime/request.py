@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class AskRequest:
         schema_type: The pydantic model the schema came from, or ``None``.
         check: The user's own check, or ``None``.
         parameters: Sampling and other parameters in OpenAI's names.
+        labels: What the prompt is labelled as: who may be given the reply by a memo.
         digest: Digest of messages, tools, schema and parameters: never of model, policy or router
             state.
     """
@@ -62,6 +63,7 @@ class AskRequest:
     schema_type: type[Any] | None = None
     check: Check | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()
     digest: str
 
     def to(self, settings: ModelSettings) -> ModelRequest:
@@ -84,6 +86,7 @@ def ask_request(
     check: Check | None = None,
     tools: Sequence[Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    labels: Iterable[str] = (),
 ) -> AskRequest:
     """Bring what the user gave into canonical form.
 
@@ -113,8 +116,16 @@ def ask_request(
         schema_type=schema_type,
         check=check,
         parameters=parameters or {},
+        labels=_labels(labels),
         digest=digest([messages, definitions, schema_json, parameters or {}]),
     )
+
+
+def _labels(labels: Iterable[str]) -> frozenset[str]:
+    if isinstance(labels, str):
+        message = f"labels= takes several, as in labels=({labels!r},), not one text."
+        raise TypeError(message)
+    return frozenset(labels)
 
 
 def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:

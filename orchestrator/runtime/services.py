@@ -14,10 +14,12 @@ from orchestrator.ledger.factory import ledger_from_url, sqlite_path
 from orchestrator.ledger.protocol import Ledger
 from orchestrator.models.protocol import ModelClient
 from orchestrator.models.retry import RetryBudget
+from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
 from orchestrator.runtime.engine import Engine
+from orchestrator.runtime.memo_home import MemoHome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Services:
     prices: PriceBook
     latch: RefusalLatch
     saver: Saver
+    memos: MemoHome
     emit: Callable[[Event], None]
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
@@ -47,6 +50,7 @@ async def open_services(
     clock: Clock,
     emit: Callable[[Event], None],
     keep_bodies: timedelta | None,
+    home: AgentPolicy,
 ) -> AsyncIterator[Services]:
     """Open the ledger, the checkpoints and the engine, and load the client on the engine's loop.
 
@@ -64,6 +68,8 @@ async def open_services(
         stack.push_async_callback(_close_client, engine, client)
         stack.push_async_callback(engine.idle)
         path = sqlite_path(store)
+        memos = MemoHome(path and path.parent, clock=clock, emit=emit, policy=home)
+        stack.push_async_callback(memos.aclose)
         saver = await stack.enter_async_context(open_checkpoints(path and path.parent))
         yield Services(
             ledger=ledger,
@@ -73,6 +79,7 @@ async def open_services(
             prices=PriceBook(),
             latch=RefusalLatch(clock),
             saver=saver,
+            memos=memos,
             emit=emit,
         )
 

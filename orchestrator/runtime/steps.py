@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class Step:
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        labels: Iterable[str] = (),
     ) -> Reply:
         """Ask the cheapest model whose reply this step accepts.
 
@@ -48,6 +49,8 @@ class Step:
                 or a number between 0 and 1, or raises ``AssertionError``.
             tools: Tools the model may call: OpenAI definitions, functions or LangChain tools.
             parameters: Further parameters in OpenAI's names, as ``{"temperature": 0}``.
+            labels: What the prompt is labelled as: a memo gives the reply of a ``private`` one to
+                its user only, and keeps nothing of a ``secret`` one.
 
         Raises:
             Halted: If the task's money, time or limits are used up. Let it pass.
@@ -63,6 +66,7 @@ class Step:
             check=check,
             tools=tools,
             parameters=parameters,
+            labels=labels,
         )
         return await call(run, request, run.places.here())
 
@@ -74,6 +78,7 @@ class Step:
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        labels: Iterable[str] = (),
     ) -> Reply:
         """The same as :meth:`ask` for a node that is a plain function.
 
@@ -84,7 +89,14 @@ class Step:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(
-                self.ask(prompt, schema=schema, check=check, tools=tools, parameters=parameters)
+                self.ask(
+                    prompt,
+                    schema=schema,
+                    check=check,
+                    tools=tools,
+                    parameters=parameters,
+                    labels=labels,
+                )
             )
         message = "ask_sync() would block this event loop: use `await step(...).ask(...)` here."
         raise RuntimeError(message)
@@ -97,6 +109,7 @@ class Step:
         check: Check | None = None,
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        labels: Iterable[str] = (),
     ) -> ReplyStream:
         """Ask, and get the text piece by piece.
 
@@ -116,6 +129,7 @@ class Step:
             check=check,
             tools=tools,
             parameters=parameters,
+            labels=labels,
         )
         run = running_task()
         return ReplyStream(run, request, run.places.here())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -188,6 +189,36 @@ class TaskRun:
             waking.cancel()
             with self._lock:
                 self._resting.discard(wake)
+
+    @asynccontextmanager
+    async def until_halted(self) -> AsyncIterator[None]:
+        """Wait inside for as long as the task does not halt.
+
+        Raises:
+            TimeoutError: If it halts.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as waiting:
+
+            def stop() -> None:
+                if not is_over and not waiting.expired():
+                    waiting.reschedule(loop.time())
+
+            def wake() -> None:
+                loop.call_soon_threadsafe(stop)
+
+            is_over = False
+            with self._lock:
+                self._resting.add(wake)
+                has_halted = self.halt is not None
+            if has_halted:
+                wake()
+            try:
+                yield
+            finally:
+                is_over = True
+                with self._lock:
+                    self._resting.discard(wake)
 
     def cut(self) -> None:
         """Cancel what is on the wire: a deadline or ``cancel()``, nothing else."""

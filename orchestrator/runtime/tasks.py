@@ -142,7 +142,7 @@ class Tasks:
         attempts = tuple(
             attempt_of(one)
             for one in sorted(
-                (one for history in histories for one in history.attempts),
+                (one for history in histories for one in history.attempts if not one.is_hit),
                 key=lambda one: one.intent.at,
             )
         )

@@ -11,6 +11,8 @@ from orchestrator.core.events import (
     AttemptEnded,
     AttemptStarted,
     Event,
+    MemoFaulted,
+    MemoServed,
     StepDecided,
     TaskEnded,
     TaskHalted,
@@ -120,6 +122,19 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:
                     "checks": dict(event.checks),
                 },
             )
+        case MemoServed():
+            name, fields = (
+                "memo_served",
+                {
+                    "step": event.step,
+                    "model": event.model,
+                    "state": event.state,
+                    "age_s": event.age_s,
+                    "saved_usd": event.saved.to_json(),
+                },
+            )
+        case MemoFaulted():
+            name, fields = "memo_faulted", {"error": redact(event.error)}
         case _:
             name, fields = type(event).__name__, {}
     return name, fields

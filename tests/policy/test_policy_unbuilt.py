@@ -15,7 +15,7 @@ SILENT = ["off", "OFF", "no", "false", "'off'"]
 
 
 def test_the_keys_of_what_is_to_come_are_known():
-    assert OF_A_STEP == ["memo", "lane", "priority", "audits", "judge"]
+    assert OF_A_STEP == ["lane", "priority", "audits", "judge"]
     assert OF_A_POLICY == ["memo", "lanes", "priority", "audits", "judge", "tools"]
 
 

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,3 +71,9 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
+
+
+@pytest.fixture
+def invoked() -> Callable[..., Any]:
+    """Runs a command of the command line, which starts a loop of its own, beside this one."""
+    return asyncio.to_thread

@@ -26,6 +26,7 @@ SCOPE = Scope(
 SHARED = {"at": datetime(2026, 11, 1, 12, tzinfo=UTC), "scope": SCOPE}
 ATTEMPT = {"attempt_id": "att-1", "step": "plan", "model": "small", "kind": "ask"}
 
+WARNINGS = {"task_halted", "memo_faulted"}
 EVENTS = {
     "task_started": events.TaskStarted(**SHARED, epoch=2, resumed=True),
     "task_halted": events.TaskHalted(
@@ -56,6 +57,15 @@ EVENTS = {
         replayed=False,
         checks={"form": True, "arithmetic": False},
     ),
+    "memo_served": events.MemoServed(
+        **SHARED,
+        step="plan",
+        model="small",
+        state="fresh",
+        age_s=3.5,
+        saved=Money.from_usd("0.01"),
+    ),
+    "memo_faulted": events.MemoFaulted(**SHARED, error="the disk is full"),
 }
 
 
@@ -84,7 +94,7 @@ def test_each_line_says_what_when_and_for_whom(name):
         "task-1",
     )
     assert line["parent_task_id"] == "task-0"
-    assert line["level"] == ("warning" if name == "task_halted" else "info")
+    assert line["level"] == ("warning" if name in WARNINGS else "info")
 
 
 def test_money_is_text_with_all_digits():

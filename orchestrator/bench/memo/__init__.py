@@ -1,0 +1,1 @@
+"""What the memo costs, what it keeps, and what it would have saved."""

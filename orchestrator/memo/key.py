@@ -1,0 +1,144 @@
+"""From a request to a digest that two different requests never share.
+
+The canonical form is one JSON array, written by orjson in UTF-8 and hashed with SHA-256::
+
+    [form, kind, step, policy version, prompt version, [reads...], content]
+
+* ``form`` is the number of this layout; another layout never finds today's entries.
+* ``reads`` are sorted and free of repeats: a set.
+* ``content`` of a model request is ``[messages, tools, schema, [[parameter, value]...]]``, with the
+  parameters sorted by name: they never become text that a model reads. Everything else keeps the
+  order it was written in. The properties of a schema and the keys of a message reach the model in
+  that order and may change its answer, so another order is another request.
+* ``content`` of a tool call is ``[[argument, value]...]``, sorted by name.
+* Text is taken as it is: no case folding, no trimming, no Unicode normalisation.
+* What JSON cannot tell apart is refused rather than guessed: NaN and infinities, integers beyond 64
+  bits, keys that are no text, lone surrogates, objects. Such a request is never memoized.
+
+An array of JSON values is self-delimiting, so no two sequences of parts give the same bytes. Tuples
+and lists, and a mapping and a ``dict`` of the same items, are one: they are one on the wire too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import orjson
+
+from orchestrator.memo.sharing import Partition
+
+FORM = 1
+STRICT = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+_ATOMS = frozenset({str, int, bool, type(None)})
+
+
+class Unkeyable(Exception):  # noqa: N818 - control flow inside the memo, never shown as an error
+    """The request has no canonical form; it is asked, and not memoized."""
+
+
+def model_content(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+    schema: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Any]:
+    """The content of a model request.
+
+    Args:
+        messages: The conversation, in OpenAI's form.
+        tools: Tool definitions, in the order the model sees them.
+        schema: JSON Schema of the reply; ``None`` differs from an empty one.
+        parameters: Sampling parameters and whatever else goes with the request.
+    """
+    return [messages, tools, schema, sorted((parameters or {}).items(), key=_name)]
+
+
+def tool_content(arguments: Mapping[str, Any]) -> list[Any]:
+    """The content of a tool call."""
+    return sorted(arguments.items(), key=_name)
+
+
+def request_digest(
+    kind: Literal["model", "tool"],
+    step: str,
+    content: list[Any],
+    *,
+    policy_version: str = "",
+    prompt_version: str = "",
+    reads: Iterable[str] = (),
+) -> bytes:
+    """The digest of one request, before anyone is said to have asked it.
+
+    Args:
+        kind: What is asked; a tool and a step of one name stay apart.
+        step: The step, or the tool.
+        content: From :func:`model_content` or :func:`tool_content`.
+        policy_version: Digest of what chooses the model: candidates, settings, thresholds, checks.
+        prompt_version: Version of the prompt, or of the tool.
+        reads: Names of the sources that the rules name.
+
+    Raises:
+        Unkeyable: If the request has no canonical form.
+    """
+    parts = [FORM, kind, step, policy_version, prompt_version, sorted(set(reads)), content]
+    try:
+        body = orjson.dumps(parts, default=_plain, option=STRICT)
+    except TypeError as error:
+        message = f"a request to {step!r} cannot be memoized: {error}"
+        raise Unkeyable(message) from error
+    # orjson writes NaN and infinities as null, as it writes None.
+    if not _finite(content):
+        message = f"a request to {step!r} cannot be memoized: it holds a number that is not finite"
+        raise Unkeyable(message)
+    return hashlib.sha256(body).digest()
+
+
+def entry_key(partition: Partition, digest: bytes) -> str:
+    """The key of an entry: who may have it, and what was asked. 64 hexadecimal digits."""
+    head = orjson.dumps([FORM, partition.tenant, partition.holders])
+    # Two fixed-length digests, one after the other: nothing can slide from one into the other.
+    return hashlib.sha256(hashlib.sha256(head).digest() + digest).hexdigest()
+
+
+def _name(item: tuple[str, Any]) -> str:
+    return item[0]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return list(value)
+    message = f"a {type(value).__name__} has no one form in JSON; pass text, numbers, lists, dicts"
+    raise TypeError(message)
+
+
+def _finite(value: object) -> bool:
+    """Whether no number in ``value`` is NaN or infinite. Text, nearly all there is, is not read."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        parts: Iterable[object] = value.values()
+    elif isinstance(value, (list, tuple)):
+        parts = value
+    elif isinstance(value, Mapping):
+        parts = tuple(value.values())
+    elif isinstance(value, Iterable) and not isinstance(value, str):
+        parts = tuple(value)
+    else:
+        return True
+    for part in parts:  # noqa: SIM110 - all() takes twice the time, on every ask
+        if type(part) not in _ATOMS and not _finite(part):
+            return False
+    return True

@@ -1,0 +1,382 @@
+"""The way in: look up before asking, put after accepting.
+
+::
+
+    found = await memo.lookup(ask, wait_s=remaining_s)
+    if isinstance(found, Hit):
+        return found.entry.reply
+    try:
+        answer = ...                              # ask, check, pay
+        if found.lease is not None:
+            await memo.put(found.lease, answer)
+    finally:
+        memo.release(found.lease)                 # nothing to do after a put
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Self
+
+from orchestrator.core.clock import Clock, SystemClock
+from orchestrator.core.money import Money
+from orchestrator.memo.allowance import DailyAllowance
+from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Purpose, Put
+from orchestrator.memo.backing import Backing
+from orchestrator.memo.entry import NO_NEEDS, Answer, Entry
+from orchestrator.memo.faults import Fault, FaultGuard, OnFault
+from orchestrator.memo.flight import Flight, Flights, Signal, WaitedOut
+from orchestrator.memo.freshness import Source, Verdict, drawn, judge
+from orchestrator.memo.key import Unkeyable, entry_key
+from orchestrator.memo.settings import UpkeepSettings
+from orchestrator.memo.sharing import NotShareable
+from orchestrator.memo.stats import MemoStats
+from orchestrator.memo.store import Store
+
+_POLL_FIRST_S = 0.002
+_POLL_LAST_S = 0.05
+_ABSENT = Verdict("expired", "it was not asked before")
+
+
+def ignore_faults(_fault: Fault) -> None:
+    """Report to no one."""
+
+
+class Memo:
+    """Answers already paid for. Safe across tasks, event loops, threads and processes.
+
+    A fault of the store never reaches a caller: it is a miss, and is reported once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        upkeep: UpkeepSettings | None = None,
+        on_fault: OnFault = ignore_faults,
+    ) -> None:
+        """Name the parts; nothing is opened before :meth:`open`."""
+        self.stats = MemoStats()
+        self._clock = clock or SystemClock()
+        self._upkeep = upkeep or UpkeepSettings()
+        self._backing = Backing(store, FaultGuard(self._clock, on_fault), self._clock)
+        self._flights = Flights(self._over)
+        self._allowances: Mapping[Purpose, DailyAllowance] = {
+            "answer": DailyAllowance(None, self._clock),
+            "refresh": DailyAllowance(self._upkeep.refresh_per_day, self._clock),
+            "rerun": DailyAllowance(self._upkeep.rerun_per_day, self._clock),
+        }
+
+    async def open(self) -> None:
+        """Open the store. One that cannot be opened is reported, and every ask is a miss."""
+        await self._backing.open()
+
+    async def aclose(self) -> None:
+        """Finish what is queued, and close the store."""
+        await self._backing.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def lookup(self, ask: Ask, *, wait_s: float | None = None) -> Hit | Miss:
+        """Answer from the memo, or say that this asker is to ask.
+
+        Args:
+            ask: What is asked.
+            wait_s: Seconds this asker can wait for another that asks the same; ``None``: as long
+                as that one lives.
+
+        Raises:
+            WaitedOut: If that time ran out.
+        """
+        keyed = self._keyed(ask)
+        if isinstance(keyed, Miss):
+            return keyed
+        key, digest = keyed
+        entry, verdict = await self._find(ask, key)
+        if entry is not None and verdict.answers:
+            return await self._hit(ask, entry, verdict, digest)
+        until = None if wait_s is None else time.monotonic() + wait_s
+        while True:
+            turn = self._flights.join(key)
+            if isinstance(turn, Flight):
+                return await self._lead(turn, ask, digest, until)
+            outcome = await self._flights.wait(turn, _left(until))
+            if outcome is Signal.LEAD:
+                return await self._lead(turn.flight, ask, digest, until)
+            if outcome is Signal.ALONE:
+                return self._miss(ask, "alone", "another asker's answer could not be shared")
+            # Whatever an answer's time, it is fresh for those who waited for it.
+            verdict = await self._judge(ask, outcome, outcome.created_s)
+            if verdict.answers:
+                return await self._hit(ask, outcome, verdict, digest, shared=True)
+
+    async def put(self, lease: Lease, answer: Answer, *, differs: bool = True) -> Put:
+        """Offer an accepted answer, and give it to everyone who waits for it.
+
+        Best effort: that an answer is not stored is said in the result, never raised.
+
+        Args:
+            lease: From :meth:`lookup`.
+            answer: The answer.
+            differs: For a re-run: whether the answer means something else than the entry did.
+        """
+        if not lease.open:
+            return Put(stored=False, reason="released")
+        lease.open = False
+        self._allowances[lease.purpose].correct(lease.allowance, answer.cost)
+        step = lease.ask.step
+        if lease.purpose == "rerun":
+            self.stats.rerun(step, differs=differs)
+        entry = self._entry(lease, answer)
+        if isinstance(entry, str):
+            self._flights.disperse(lease.flight)
+            self.stats.put(step, entry)
+            return Put(stored=False, reason=entry)
+        try:
+            if self._outdone(lease, entry, differs=differs):
+                reason = "weaker"
+            else:
+                reason = await self._backing.keep(entry, lease.ask.settings.keep_for_s)
+        finally:
+            # Only those under the same walls may have it.
+            if entry.key == lease.key:
+                self._flights.land(lease.flight, entry)
+            else:
+                self._flights.disperse(lease.flight)
+        self.stats.put(step, reason or None)
+        return Put(stored=not reason, reason=reason)
+
+    def release(self, lease: Lease | None) -> None:
+        """Give up asking: exactly one of those who wait asks instead. After a put: nothing."""
+        if lease is not None and lease.open:
+            lease.open = False
+            self._allowances[lease.purpose].correct(lease.allowance, Money.ZERO)
+            self._flights.hand_over(lease.flight)
+
+    def if_error(self, lease: Lease | None) -> Hit | None:
+        """The expired entry that may answer now that asking failed (``stale_if_error``)."""
+        if lease is None or lease.known is None or self._now_s() > lease.expires_s:
+            return None
+        return self._served(lease.ask, lease.known, "error")
+
+    async def touch(self, tenant: str, source: str, version: str | None = None) -> str | None:
+        """Record that ``source`` changed: exactly what was made from another version is stale.
+
+        Returns:
+            The source's version now; ``None`` if the store could not record it.
+        """
+        touched = await self._backing.touch(tenant, source, version)
+        return None if touched is None else touched.version
+
+    async def versions(self, tenant: str, *names: str) -> Mapping[str, str] | None:
+        """Present versions of sources, for ``Answer.reads``; take them before reading the sources.
+
+        Returns:
+            One version for each name; ``None`` if the store fails: then what is made from them is
+            not to be put.
+        """
+        sources = await self._backing.all_sources(tenant, names)
+        if sources is None:
+            return None
+        return {name: source.version for name, source in sources.items()}
+
+    def _keyed(self, ask: Ask) -> tuple[str, bytes] | Miss:
+        """The key of an ask and the digest of its request, or why it has none."""
+        partition = ask.partition()
+        if isinstance(partition, NotShareable):
+            return self._miss(ask, "secret-or-no-user", partition.why)
+        try:
+            digest = ask.digest()
+        except Unkeyable as error:
+            return self._miss(ask, "no-key", str(error))
+        return entry_key(partition, digest), digest
+
+    async def _lead(
+        self, flight: Flight, ask: Ask, digest: bytes, until: float | None
+    ) -> Hit | Miss:
+        """Hold the claim between processes, then look once more before asking."""
+        try:
+            await self._claim(flight, until)
+            entry, verdict = await self._find(ask, flight.key)
+            if entry is not None and verdict.answers:
+                self._flights.land(flight, entry)
+                return await self._hit(ask, entry, verdict, digest, shared=True)
+            lease = await self._lease(flight, ask, digest, entry)
+        except BaseException:
+            self._flights.hand_over(flight)
+            raise
+        if lease is None:
+            self._flights.disperse(flight)
+            return self._miss(ask, "fault", "the versions of its sources cannot be read")
+        if verdict.state == "expired":
+            lease.expires_s = verdict.until_s
+        reason = "absent" if entry is None else verdict.state
+        return self._miss(ask, reason, verdict.why, lease)
+
+    async def _claim(self, flight: Flight, until: float | None) -> None:
+        """Wait for the claim between processes. Without a usable store: go on without it."""
+        pause_s = _POLL_FIRST_S
+        while not flight.claimed:
+            taken = await self._backing.claim(flight.key)
+            if taken is None:
+                return
+            flight.claimed = taken
+            if taken:
+                return
+            left_s = _left(until)
+            if left_s is not None and left_s <= 0:
+                message = "the time ran out while another process was asking the same request"
+                raise WaitedOut(message)
+            await asyncio.sleep(pause_s if left_s is None else min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _POLL_LAST_S)
+
+    async def _lease(
+        self, flight: Flight, ask: Ask, digest: bytes, known: Entry | None
+    ) -> Lease | None:
+        """A lease with the sources as they are before asking; ``None`` if they are unknown."""
+        names = set(ask.settings.reads) | (known.reads.keys() if known else set())
+        sources: Mapping[str, Source] | None = {}
+        if names:
+            sources = await self._backing.all_sources(ask.scope.tenant, names)
+        if sources is None:
+            return None
+        return Lease(
+            ask=ask, digest=digest, key=flight.key, flight=flight, sources=sources, known=known
+        )
+
+    async def _renewal(
+        self, purpose: Purpose, ask: Ask, entry: Entry, digest: bytes
+    ) -> Lease | None:
+        """A lease to ask ``entry`` anew, if that has an allowance and no one does it already."""
+        allowance = self._allowances[purpose]
+        if not allowance.take(entry.cost):
+            return None
+        lease = None
+        flight = self._flights.lead(entry.key)
+        if flight is not None:
+            try:
+                flight.claimed = bool(await self._backing.claim(entry.key))
+                if flight.claimed:
+                    lease = await self._lease(flight, ask, digest, entry)
+            finally:
+                if lease is None:
+                    self._flights.hand_over(flight)
+        if lease is None:
+            allowance.correct(entry.cost, Money.ZERO)
+            return None
+        lease.purpose, lease.allowance = purpose, entry.cost
+        return lease
+
+    def _over(self, flight: Flight) -> None:
+        """A flight is over: give its claim back."""
+        if flight.claimed:
+            flight.claimed = False
+            self._backing.release(flight.key)
+
+    async def _find(self, ask: Ask, key: str) -> tuple[Entry | None, Verdict]:
+        """The entry under ``key``, if there is a readable one, and what it may do."""
+        entry = await self._backing.entry(key)
+        if entry is None:
+            return None, _ABSENT
+        return entry, await self._judge(ask, entry, self._now_s())
+
+    async def _judge(self, ask: Ask, entry: Entry, now_s: float) -> Verdict:
+        sources: Mapping[str, Source] = {}
+        if entry.reads:
+            sources = await self._backing.sources(entry.tenant, entry.reads)
+        return judge(entry, settings=ask.settings, needs=ask.needs, sources=sources, now_s=now_s)
+
+    def _entry(self, lease: Lease, answer: Answer) -> Entry | str:
+        """The entry to keep and share, or in one word why there is none."""
+        ask, key = lease.ask, lease.key
+        if not answer.complete:
+            return "incomplete"
+        if not all(answer.checks.values()):
+            return "failed-check"
+        if answer.labels:
+            partition = ask.partition(answer.labels)
+            if isinstance(partition, NotShareable):
+                return "narrowed"
+            key = lease.rekeyed(partition)
+        return Entry(
+            key=key,
+            kind=ask.kind,
+            step=ask.step,
+            tenant=ask.scope.tenant,
+            user=ask.scope.user,
+            created_s=self._now_s(),
+            reply=answer.reply,
+            model=answer.model,
+            confidence=answer.confidence,
+            confidence_state=answer.confidence_state,
+            checks=frozenset(answer.checks),
+            reads={**lease.reads(), **answer.reads},
+            labels=ask.labels | answer.labels,
+            cost=answer.cost,
+            tokens=answer.tokens,
+            seconds=answer.seconds,
+        )
+
+    def _outdone(self, lease: Lease, entry: Entry, *, differs: bool) -> bool:
+        """Whether the entry there is is still fresh, and in every way at least as strong."""
+        known = lease.known
+        if known is None or known.key != entry.key or (lease.purpose == "rerun" and differs):
+            return False
+        verdict = judge(
+            known,
+            settings=lease.ask.settings,
+            needs=NO_NEEDS,
+            sources=lease.sources,
+            now_s=self._now_s(),
+        )
+        return (
+            verdict.state == "fresh"
+            and known.checks >= entry.checks
+            and (known.confidence or 0.0) >= (entry.confidence or 0.0)
+        )
+
+    async def _hit(
+        self, ask: Ask, entry: Entry, verdict: Verdict, digest: bytes, *, shared: bool = False
+    ) -> Hit:
+        renewal = None
+        if verdict.state == "stale":
+            renewal = await self._renewal("refresh", ask, entry, digest)
+            return self._served(ask, entry, "stale", shared=shared, renewal=renewal)
+        rate = ask.settings.rerun_rate
+        if rate and drawn(rate, seed=self._upkeep.seed, ask=ask.draw):
+            renewal = await self._renewal("rerun", ask, entry, digest)
+        return self._served(ask, entry, "fresh", shared=shared, renewal=renewal)
+
+    def _served(
+        self,
+        ask: Ask,
+        entry: Entry,
+        state: HitState,
+        *,
+        shared: bool = False,
+        renewal: Lease | None = None,
+    ) -> Hit:
+        self.stats.hit(ask.step, entry, state=state, shared=shared)
+        age_s = self._now_s() - entry.created_s
+        return Hit(entry=entry, state=state, age_s=age_s, shared=shared, renewal=renewal)
+
+    def _miss(self, ask: Ask, reason: str, why: str, lease: Lease | None = None) -> Miss:
+        self.stats.miss(ask.step, reason)
+        return Miss(reason=reason, why=why, lease=lease)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else until - time.monotonic()

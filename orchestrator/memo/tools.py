@@ -1,0 +1,229 @@
+"""Read-only tools through the memo.
+
+``@memoized_tool`` says what a tool reads and who may share its results. It needs a running task to
+know who asks: the runtime binds one with :func:`bind_tools`; without it the tool is simply called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar, cast
+
+import orjson
+
+from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
+from orchestrator.memo.ask import Ask, Hit, Miss
+from orchestrator.memo.entry import Answer
+from orchestrator.memo.key import STRICT, tool_content
+from orchestrator.memo.memo import Memo
+from orchestrator.memo.settings import MemoSettings
+from orchestrator.memo.sharing import Share
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRules:
+    """How the results of one tool are memoized.
+
+    Attributes:
+        name: The tool; part of the key.
+        settings: The memo's rules.
+        version: To be changed with what the tool does.
+        price: What one call costs, and a hit saves.
+    """
+
+    name: str
+    settings: MemoSettings
+    version: str = ""
+    price: Money = Money.ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolBinding:
+    """Who calls tools here, and through which memo.
+
+    Attributes:
+        memo: The memo, or what gives it once a memoized tool is called.
+        scope: The running task's scope.
+        labels: Labels of the task's inputs.
+        wait_s: Seconds a call may wait for another that does the same; ``None``: as long as it
+            takes.
+        on_result: Told of each call's rules and of its hit, or ``None`` if the tool was called.
+    """
+
+    memo: Memo | Callable[[], Memo]
+    scope: Scope
+    labels: frozenset[str] = frozenset()
+    wait_s: Callable[[], float | None] = lambda: None
+    on_result: Callable[[ToolRules, Hit | None], None] = lambda _rules, _hit: None
+
+    def opened(self) -> Memo:
+        """The memo."""
+        return self.memo if isinstance(self.memo, Memo) else self.memo()
+
+
+TOOLS: ContextVar[ToolBinding | None] = ContextVar("orchestrator_tools", default=None)
+"""Who calls tools here; :func:`bind_tools` sets it for a block."""
+
+
+@contextlib.contextmanager
+def bind_tools(binding: ToolBinding) -> Iterator[None]:
+    """Send the calls of memoized tools in this context through a memo."""
+    token = TOOLS.set(binding)
+    try:
+        yield
+    finally:
+        TOOLS.reset(token)
+
+
+def memoized_tool(
+    *,
+    fresh_for: timedelta | float,
+    reads: tuple[str, ...] = (),
+    share: Share = "user",
+    name: str | None = None,
+    version: str = "",
+    price: Money = Money.ZERO,
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Memoize a read-only tool: same arguments, same result, while it is fresh.
+
+    A result is kept only if JSON gives it back unchanged, so a hit is never another kind of thing
+    than a call; any other result is passed on and not kept. What a tool raises is never kept.
+
+    Args:
+        fresh_for: How long a result answers; a number is seconds.
+        reads: Names of the sources the tool reads.
+        share: Who else may be given a result.
+        name: The tool's name in the key; its module and name unless given.
+        version: To be changed with what the tool does.
+        price: What one call costs.
+    """
+    seconds = fresh_for.total_seconds() if isinstance(fresh_for, timedelta) else fresh_for
+    settings = MemoSettings(fresh_for_s=seconds, reads=reads, share=share)
+
+    def decorate(tool: Callable[_P, _R]) -> Callable[_P, _R]:
+        rules = ToolRules(
+            name=name or f"{tool.__module__}.{tool.__qualname__}",
+            settings=settings,
+            version=version,
+            price=price,
+        )
+        signature = inspect.signature(tool)
+
+        def arguments(*args: _P.args, **kwargs: _P.kwargs) -> Mapping[str, Any]:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return bound.arguments
+
+        if inspect.iscoroutinefunction(tool):
+
+            @functools.wraps(tool)
+            async def call_async(*args: _P.args, **kwargs: _P.kwargs) -> object:
+                binding = TOOLS.get()
+                if binding is None:
+                    return await tool(*args, **kwargs)
+                return await call_memoized(
+                    binding, rules, arguments(*args, **kwargs), lambda: tool(*args, **kwargs)
+                )
+
+            return cast("Callable[_P, _R]", call_async)
+
+        @functools.wraps(tool)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            binding = TOOLS.get()
+            # On a thread that runs an event loop there is no way to wait for another's result.
+            if binding is None or _loop_runs_here():
+                return tool(*args, **kwargs)
+
+            async def once() -> _R:
+                return tool(*args, **kwargs)
+
+            found = call_memoized(binding, rules, arguments(*args, **kwargs), once)
+            return cast("_R", asyncio.run(found))
+
+        return call
+
+    return decorate
+
+
+async def call_memoized(
+    binding: ToolBinding,
+    rules: ToolRules,
+    arguments: Mapping[str, Any],
+    call: Callable[[], Awaitable[object]],
+) -> object:
+    """The tool's result, from the memo or from a call.
+
+    Args:
+        binding: Who calls.
+        rules: The tool's rules.
+        arguments: Its arguments by name, defaults included.
+        call: Calls it.
+
+    Raises:
+        WaitedOut: If another call of the same took longer than ``binding.wait_s``.
+    """
+    ask = Ask(
+        scope=binding.scope,
+        step=rules.name,
+        settings=rules.settings,
+        content=tool_content(arguments),
+        kind="tool",
+        labels=binding.labels,
+        prompt_version=rules.version,
+    )
+    found = await binding.opened().lookup(ask, wait_s=binding.wait_s())
+    if isinstance(found, Hit):
+        binding.on_result(rules, found)
+        return orjson.loads(found.entry.reply)
+    return await _call(binding, rules, found, call)
+
+
+async def _call(
+    binding: ToolBinding, rules: ToolRules, miss: Miss, call: Callable[[], Awaitable[object]]
+) -> object:
+    started = time.perf_counter()
+    try:
+        result = await call()
+        binding.on_result(rules, None)
+        if miss.lease is not None:
+            body = _encode(result)
+            answer = Answer(
+                reply=body or b"",
+                model=rules.name,
+                complete=body is not None,
+                cost=rules.price,
+                seconds=time.perf_counter() - started,
+            )
+            await binding.opened().put(miss.lease, answer)
+        return result
+    finally:
+        binding.opened().release(miss.lease)
+
+
+def _encode(result: object) -> bytes | None:
+    """The result as JSON, or ``None`` if JSON would give something else back."""
+    try:
+        body = orjson.dumps(result, option=STRICT)
+    except TypeError:
+        return None
+    return body if orjson.loads(body) == result else None
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

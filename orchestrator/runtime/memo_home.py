@@ -1,0 +1,73 @@
+"""Where the memo of an orchestrator lies; nothing of it is made before it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.core.clock import Clock
+from orchestrator.core.events import Event, MemoFaulted
+from orchestrator.core.scope import Scope
+from orchestrator.memo.faults import Fault
+from orchestrator.memo.memo import Memo
+from orchestrator.policy.records import AgentPolicy
+from orchestrator.runtime.context import RUNNING
+
+DIRECTORY = "memo"
+
+
+class MemoHome:
+    """The memo beside a ledger: in ``memo`` in its directory, in memory beside one in memory."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        policy: AgentPolicy,
+    ) -> None:
+        """Make nothing yet.
+
+        Args:
+            directory: Where the ledger lies; ``None``: in memory.
+            clock: Tells how old an entry is.
+            emit: Told when the store fails.
+            policy: Says whose failure that is where no task runs.
+        """
+        self._directory = directory
+        self._clock = clock
+        self._emit = emit
+        self._home = Scope(
+            org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team
+        )
+        self._memo: Memo | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Memo:
+        """The memo. It opens its store with its first use; one that cannot be opened is a miss."""
+        with self._lock:
+            if self._memo is None:
+                self._memo = self._made()
+            return self._memo
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._memo is not None:
+            await self._memo.aclose()
+
+    def _made(self) -> Memo:
+        if self._directory is None:
+            from orchestrator.memo.memory_store import MemoryStore  # noqa: PLC0415 - if used
+
+            return Memo(MemoryStore(), clock=self._clock, on_fault=self._report)
+        from orchestrator.memo.address import store_at  # noqa: PLC0415 - only when used
+
+        store = store_at(self._directory / DIRECTORY)
+        return Memo(store, clock=self._clock, on_fault=self._report)
+
+    def _report(self, fault: Fault) -> None:
+        run = RUNNING.get()
+        scope = self._home if run is None else run.scope
+        self._emit(MemoFaulted(at=self._clock.now(), scope=scope, error=fault.message))

@@ -1,0 +1,228 @@
+"""One ask and the memo: what it takes from there, and what it gives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from orchestrator.core.events import MemoServed
+from orchestrator.core.ids import new_attempt_id
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Decision
+from orchestrator.memo.ask import Ask, Hit, Lease
+from orchestrator.memo.entry import Answer, Needs
+from orchestrator.memo.key import model_content
+from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
+from orchestrator.routing.checks import complete, function
+from orchestrator.runtime.journal import JournaledReply, decode, encode
+from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.places import Place
+from orchestrator.runtime.request import AskRequest
+from orchestrator.runtime.task_run import TaskRun
+
+
+@dataclass(slots=True)
+class Memory:
+    """What an ask has of the memo: an entry to take, or a lease that has to be settled.
+
+    Whoever asks the same meanwhile waits for the lease. Leaving the context gives it back, so that
+    one of them asks instead, unless the answer was offered with :meth:`keep`.
+    """
+
+    run: TaskRun
+    request: AskRequest
+    place: Place
+    key: str
+    _hit: Hit | None = None
+    _lease: Lease | None = None
+    _since: float = field(default_factory=time.monotonic)
+
+    async def __aenter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give back what was not used."""
+        if self._lease is not None:
+            self.run.services.memos.get().release(self._lease)
+
+    async def recall(self) -> JournaledReply | None:
+        """The reply that is remembered, perhaps after waiting for one who asks the same just now.
+
+        Raises:
+            Halted: If the task halted meanwhile.
+        """
+        run, request = self.run, self.request
+        settings = run.policy.memos[request.step]
+        if settings is None or run.stopped():
+            return None
+        step = run.policy.steps[request.step]
+        ask = Ask(
+            scope=run.scope,
+            step=request.step,
+            settings=settings,
+            content=model_content(
+                request.messages,
+                tools=request.tools,
+                schema=request.schema,
+                parameters=request.parameters,
+            ),
+            # What the step itself would take without any evidence, it takes from the memo too.
+            needs=Needs(
+                confidence=step.confidence,
+                checks=frozenset({function.NAME}) if request.check else frozenset(),
+                evidence=False,
+            ),
+            labels=request.labels,
+            policy_version=run.policy.version_of(request.step),
+        )
+        try:
+            async with run.until_halted():
+                found = await run.services.memos.get().lookup(ask)
+        except TimeoutError:
+            raise run.refuse(run.halt_or_timeout(request.step), self.place) from None
+        if isinstance(found, Hit):
+            return self._taken(found)
+        self._lease = found.lease
+        self._since = time.monotonic()
+        return None
+
+    def recall_expired(self) -> JournaledReply | None:
+        """The reply that may still answer now that every model failed (``stale_if_error``)."""
+        if self._lease is None:
+            return None
+        found = self.run.services.memos.get().if_error(self._lease)
+        return None if found is None else self._taken(found)
+
+    def book(self, judged: Judged, decision: Decision) -> None:
+        """Write the hit into the ledger, in a row of its own, and into the task's journal."""
+        assert self._hit is not None
+        run, paid, entry = self.run, judged.paid, self._hit.entry
+        now = run.clock.now()
+        run.journal.add(self.key, paid)
+        intent = AttemptIntent(
+            attempt_id=paid.attempt_id,
+            task_id=run.scope.task_id,
+            epoch=run.epoch,
+            key=self.key,
+            request_hash=self.request.digest,
+            step=self.request.step,
+            kind="memo",
+            model=paid.model,
+            provider_model=paid.completion.served_model or paid.model,
+            reserve=Money.ZERO,
+            expires_at=now,
+            at=now,
+        )
+        end = AttemptEnd(
+            attempt_id=paid.attempt_id,
+            end="settled",
+            cost=Money.ZERO,
+            certainty="known",
+            seconds=0.0,
+            at=now,
+            served_model=paid.completion.served_model,
+            reply=entry.reply,
+            saved=entry.cost,
+            saved_seconds=entry.seconds,
+        )
+        run.ledger.hit(intent, end, decision)
+        run.emit(
+            MemoServed(
+                at=now,
+                scope=run.scope,
+                step=self.request.step,
+                model=paid.model,
+                state=self._hit.state,
+                age_s=self._hit.age_s,
+                saved=entry.cost,
+            )
+        )
+
+    async def keep(self, judged: Judged, cost: Money) -> None:
+        """Offer the reply that answered; the memo decides whether it is worth keeping.
+
+        Best effort: nothing here fails the ask, which has its answer.
+        """
+        if self._lease is None:
+            return
+        paid, verdict = judged.paid, judged.verdict
+        usage = paid.completion.usage
+        answer = Answer(
+            reply=encode(paid.completion),
+            model=paid.model,
+            complete=verdict.passed.get(complete.NAME, False),
+            confidence=verdict.confidence,
+            confidence_state=verdict.confidence_state,
+            checks=verdict.passed,
+            cost=cost,
+            tokens=usage.total_tokens if usage else 0,
+            seconds=time.monotonic() - self._since,
+        )
+        await self.run.services.memos.get().put(self._lease, answer)
+
+    def _taken(self, hit: Hit) -> JournaledReply:
+        self._hit = hit
+        completion = decode(hit.entry.reply)
+        return JournaledReply(
+            new_attempt_id(), hit.entry.model, completion, Money.ZERO, from_memo=True
+        )
+
+
+def bind_memoized_tools(run: TaskRun) -> None:
+    """Let the memoized tools that this context calls know for whom they are called."""
+
+    def told(rules: ToolRules, hit: Hit | None) -> None:
+        if hit is not None:
+            _book_tool(run, rules, hit)
+
+    TOOLS.set(ToolBinding(memo=run.services.memos.get, scope=run.scope, on_result=told))
+
+
+def _book_tool(run: TaskRun, rules: ToolRules, hit: Hit) -> None:
+    """Write the hit of a tool into the ledger; the tool is called again on a resume."""
+    now, entry = run.clock.now(), hit.entry
+    attempt_id = new_attempt_id()
+    intent = AttemptIntent(
+        attempt_id=attempt_id,
+        task_id=run.scope.task_id,
+        epoch=run.epoch,
+        key=attempt_id,
+        request_hash=entry.key,
+        step=rules.name,
+        kind="memo",
+        model=rules.name,
+        provider_model=rules.name,
+        reserve=Money.ZERO,
+        expires_at=now,
+        at=now,
+    )
+    end = AttemptEnd(
+        attempt_id=attempt_id,
+        end="settled",
+        cost=Money.ZERO,
+        certainty="known",
+        seconds=0.0,
+        at=now,
+        saved=entry.cost,
+        saved_seconds=entry.seconds,
+    )
+    run.ledger.hit(intent, end, None)
+    run.emit(
+        MemoServed(
+            at=now,
+            scope=run.scope,
+            step=rules.name,
+            model=rules.name,
+            state=hit.state,
+            age_s=hit.age_s,
+            saved=entry.cost,
+        )
+    )

@@ -1,0 +1,141 @@
+"""Read-only tools through the memo."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.core.money import Money
+from orchestrator.memo.memo import Memo
+from orchestrator.memo.memory_store import MemoryStore
+from orchestrator.memo.tools import ToolBinding, bind_tools, memoized_tool
+
+
+class Calls(list):
+    """What was really called."""
+
+
+@pytest.fixture
+def calls():
+    return Calls()
+
+
+@pytest.fixture
+def find(calls):
+    @memoized_tool(fresh_for=timedelta(minutes=5), reads=("catalog",), share="team", price=Money(7))
+    async def find(name, size=3, *, deep=False):
+        """Find it."""
+        calls.append((name, size, deep))
+        await asyncio.sleep(0)
+        return {"name": name, "found": [1, 2.5, None, True, {"a": "ä"}]}
+
+    return find
+
+
+@pytest.fixture
+async def memo(clock):
+    async with Memo(MemoryStore(), clock=clock) as memo:
+        yield memo
+
+
+async def test_the_same_arguments_are_called_once_however_they_are_given(memo, scope, find, calls):
+    hits = []
+    binding = ToolBinding(memo=memo, scope=scope, on_result=lambda _, hit: hits.append(hit))
+    with bind_tools(binding):
+        first = await find("lamp")
+        assert await find(name="lamp", size=3) == first
+        assert await find("lamp", 3, deep=False) == first
+        await find("lamp", 4)
+        await find("lamp", deep=True)
+    assert calls == [("lamp", 3, False), ("lamp", 4, False), ("lamp", 3, True)]
+    assert [hit and hit.entry.cost for hit in hits] == [None, Money(7), Money(7), None, None]
+    assert find.__doc__ == "Find it."
+
+
+async def test_without_a_running_task_it_is_simply_called(find, calls):
+    await find("lamp")
+    await find("lamp")
+    assert len(calls) == 2
+
+
+async def test_a_touched_source_is_read_again(memo, scope, find, calls):
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await find("lamp")
+        await memo.touch(scope.tenant, "catalog")
+        await find("lamp")
+    assert len(calls) == 2
+
+
+async def test_it_grows_old(memo, scope, find, calls, clock):
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await find("lamp")
+        clock.pass_s(301.0)
+        await find("lamp")
+    assert len(calls) == 2
+
+
+async def test_what_a_tool_raises_is_not_kept_and_another_asker_calls_it(memo, scope):
+    calls = []
+
+    @memoized_tool(fresh_for=60.0)
+    async def fragile():
+        calls.append(1)
+        await asyncio.sleep(0.01)
+        if len(calls) == 1:
+            message = "not today"
+            raise OSError(message)
+        return "there"
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        found = await asyncio.gather(*(fragile() for _ in range(5)), return_exceptions=True)
+    assert sorted(map(str, found)) == ["not today", "there", "there", "there", "there"]
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    "result", [(1, 2), {1: "a"}, {1, 2}, object(), float("nan"), b"bytes", "\ud800", {"a": (1,)}]
+)
+async def test_a_result_that_json_would_change_is_passed_on_and_not_kept(memo, scope, result):
+    calls = []
+
+    @memoized_tool(fresh_for=60.0)
+    async def odd():
+        calls.append(1)
+        return result
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        assert await odd() is result
+        assert await odd() is result
+    assert len(calls) == 2
+
+
+async def test_arguments_without_a_canonical_form_are_not_memoized(memo, scope, find, calls):
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await find(float("nan"))
+        await find(float("nan"))
+    assert len(calls) == 2
+
+
+async def test_labels_of_the_task_keep_a_result_private(memo, scope, find, calls):
+    private = ToolBinding(memo=memo, scope=scope, labels=frozenset({"private"}))
+    with bind_tools(private):
+        await find("lamp")
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await find("lamp")
+    assert len(calls) == 2
+
+
+async def test_a_sync_tool_works_from_a_thread(memo, scope):
+    calls = []
+
+    @memoized_tool(fresh_for=60.0)
+    def slow(number):
+        calls.append(number)
+        return number * 2
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        assert await asyncio.to_thread(slow, 4) == 8
+        assert await asyncio.to_thread(slow, 4) == 8
+        assert calls == [4]
+        assert slow(4) == 8  # here an event loop runs: it is called, not looked up
+        assert calls == [4, 4]

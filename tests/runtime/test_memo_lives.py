@@ -1,0 +1,250 @@
+"""The memo and the life of a task: resumes, halts, waiting, a store that fails, tools."""
+
+import asyncio
+import shutil
+import sqlite3
+from typing import TypedDict
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+
+from orchestrator import Money, step
+from orchestrator.core.events import MemoFaulted
+from orchestrator.integrations import memoized_tool
+from orchestrator.ledger.reading import LedgerReader
+from orchestrator.models.protocol import Completion, ModelCallError
+
+MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
+PRICE = Money(20_000)
+"""Of one answer on this stage."""
+
+
+class State(TypedDict, total=False):
+    question: str
+    answer: str
+    from_memo: bool
+    cost: Money
+
+
+def asking(name: str = "plan", **how) -> StateGraph:
+    """A graph that asks its question of one step."""
+
+    async def ask(state: State) -> State:
+        reply = await step(name).ask(state["question"], **how)
+        return {"answer": reply.text, "from_memo": reply.from_memo, "cost": reply.cost}
+
+    return StateGraph(State).add_node("ask", ask).set_entry_point("ask")
+
+
+async def ask(orchestrator, question="q", *, graph=None, agent="a", **who):
+    return await orchestrator.run(graph or asking(), {"question": question}, agent=agent, **who)
+
+
+def rows(stage, path=None):
+    with LedgerReader(path or stage.folder / "ledger.db") as reader:
+        return list(reader.attempts())
+
+
+# What a task makes of it
+
+
+async def test_a_resume_gives_the_same_answer_although_the_memo_has_another(stage):
+    async def second(state: State) -> State:
+        return {"answer": f"{state['answer']}+{(await step('more').ask('more')).text}"}
+
+    graph = asking().add_node("second", second).add_edge("ask", "second")
+    texts = iter(["first", "other", "end"])
+    halting = f"{MEMO}\nlimits: {{model_calls: 1}}"
+
+    def script(_request):
+        return Completion(text=next(texts), finish_reason="stop")
+
+    async with stage.orchestrator(halting, script=script) as orchestrator:
+        await ask(orchestrator)
+        paused = asyncio.Event()
+
+        async def wait(state: State) -> State:
+            if not paused.is_set():
+                paused.set()
+                await orchestrator.pause("t")
+                await step("more").ask("more")
+            return {}
+
+        graph = asking().add_node("wait", wait).add_node("second", second)
+        graph.add_edge("ask", "wait").add_edge("wait", "second")
+        halted = await ask(orchestrator, graph=graph, task_id="t")
+        assert (halted.status, halted.partial["answer"]) == ("halted", "first")
+    # Another process, another memo: what it would say now is something else.
+    shutil.rmtree(stage.folder / "memo")
+    async with stage.orchestrator(halting, script=script) as orchestrator:
+        assert (await ask(orchestrator)).output["answer"] == "other"
+        resumed = await orchestrator.resume("t", graph=graph)
+    assert resumed.output["answer"] == "first+end"
+    assert stage.asked == ["q", "q", "more"]
+
+
+async def test_a_node_that_runs_again_replays_its_hit_from_the_journal(stage):
+    runs = []
+
+    async def node(state: State) -> State:
+        reply = await step("plan").ask("q")
+        runs.append((reply.text, reply.from_memo))
+        if len(runs) == 1:
+            await orchestrator.pause("t")
+            await step("plan").ask("another")
+        return {"answer": reply.text}
+
+    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    async with stage.orchestrator(MEMO) as orchestrator:
+        await ask(orchestrator)
+        assert (await ask(orchestrator, graph=graph, task_id="t")).status == "halted"
+    async with stage.orchestrator("steps: {plan: {memo: off}}") as orchestrator:
+        resumed = await orchestrator.resume("t", graph=graph)
+    assert resumed.status == "completed"
+    assert runs == [("ok", True), ("ok", True)]
+    assert stage.asked == ["q"]
+    assert [row.kind for row in rows(stage)] == ["ask", "memo"]
+
+
+async def test_fifty_tasks_that_ask_the_same_at_once_make_one_call(stage):
+    async with stage.orchestrator(MEMO) as orchestrator:
+        results = await asyncio.gather(*(ask(orchestrator) for _ in range(50)))
+    assert stage.asked == ["q"]
+    assert sorted(one.cost.total for one in results) == [Money.ZERO] * 49 + [PRICE]
+    assert sum(row.saved.nano for row in rows(stage)) == 49 * PRICE.nano
+
+
+async def test_when_the_leaders_budget_halts_it_a_waiter_asks_on_its_own(stage):
+    asked, go = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    cut = ModelCallError("broken", "cut")
+
+    class Slow:
+        async def open(self) -> None: ...
+
+        async def aclose(self) -> None: ...
+
+        async def ask(self, request, *, on_text=None):
+            if stage.asked == ["q"]:
+                loop.call_soon_threadsafe(asked.set)
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(go.wait(), loop))
+                raise cut  # booked at its bound
+            return Completion(text="ok", finish_reason="stop")
+
+    policy = MEMO.replace("{memo", "{models: [small], memo")
+    async with stage.orchestrator(policy, client=Slow()) as orchestrator:
+        await ask(orchestrator, "p")
+        stage.asked.clear()
+        with sqlite3.connect(stage.folder / "ledger.db") as db:
+            ((bound,),) = db.execute("SELECT reserve FROM attempts").fetchall()
+        db.close()
+        leading = asyncio.create_task(ask(orchestrator, budget=Money(bound * 3 // 2)))
+        await asked.wait()
+        waiting = asyncio.create_task(ask(orchestrator, budget="0.01"))
+        late = await ask(orchestrator, timeout="1s")
+        assert (late.halt.reason, late.cost.total) == ("timeout", Money.ZERO)
+        go.set()
+        leader, waiter = await leading, await waiting
+    assert (leader.halt.reason, leader.cost.total) == ("budget", Money(bound))
+    assert (waiter.status, waiter.output["from_memo"]) == ("completed", False)
+    assert waiter.cost.total > Money.ZERO
+    assert stage.asked == ["q", "q"]
+
+
+async def test_pausing_a_task_ends_its_wait_for_another(stage):
+    go, asked = asyncio.Event(), asyncio.Event()
+
+    async def node(state: State) -> State:
+        asked.set()
+        return {"answer": (await step("plan").ask("q", check=until_told)).text}
+
+    async def until_told(reply):
+        asked.set()
+        await go.wait()
+        return True
+
+    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    async with stage.orchestrator(MEMO) as orchestrator:
+        leading = asyncio.create_task(ask(orchestrator, graph=graph))
+        await asked.wait()
+        waiting = asyncio.create_task(ask(orchestrator, graph=graph, task_id="w"))
+        await asyncio.sleep(0.2)
+        await orchestrator.pause("w")
+        paused = await waiting
+        go.set()
+        await leading
+    assert (paused.status, paused.halt.reason) == ("halted", "paused")
+
+
+async def test_an_agent_that_loops_on_hits_is_stopped_as_one_that_pays(stage):
+    async def node(state: State) -> State:
+        while True:
+            await step("plan").ask("q")
+
+    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    async with stage.orchestrator(f"{MEMO}\nlimits: {{repeats: 3}}") as orchestrator:
+        result = await ask(orchestrator, graph=graph)
+    assert result.halt.reason == "repeats"
+    assert len(stage.asked) == 1
+
+
+# A store that fails
+
+
+@pytest.mark.parametrize("harm", ["no directory", "no database"])
+async def test_a_broken_store_costs_money_and_is_reported_once(stage, harm):
+    directory = stage.folder / "memo"
+    if harm == "no directory":
+        directory.write_text("a file where the directory should be")
+    else:
+        async with stage.orchestrator(MEMO) as orchestrator:
+            await ask(orchestrator, "other")
+        for file in directory.rglob("cache.db*"):
+            file.write_bytes(b"this is no database" * 99)
+    stage.asked.clear()
+    async with stage.orchestrator(MEMO) as orchestrator:
+        results = [await ask(orchestrator) for _ in range(3)]
+    assert [one.status for one in results] == ["completed"] * 3
+    assert stage.asked == ["q"] * 3
+    assert len([event for event in stage.events if isinstance(event, MemoFaulted)]) == 1
+
+
+# Tools
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_a_memoized_tool_is_called_once_for_two_tasks_in_a_tool_node(stage, kind):
+    calls = []
+
+    @tool
+    @memoized_tool(fresh_for=60, share="team", price=Money(500))
+    async def find(name: str) -> str:
+        """Find it."""
+        calls.append(name)
+        return f"found {name}"
+
+    @tool("find")
+    @memoized_tool(fresh_for=60, share="team", price=Money(500))
+    def find_plainly(name: str) -> str:
+        """Find it."""
+        calls.append(name)
+        return f"found {name}"
+
+    async def plan(state: MessagesState) -> MessagesState:
+        wanted = {"name": "find", "args": {"name": "it"}, "id": "1", "type": "tool_call"}
+        return {"messages": [AIMessage("", tool_calls=[wanted])]}
+
+    tools = ToolNode([find if kind == "async" else find_plainly])
+    graph = StateGraph(MessagesState).add_node("plan", plan).add_node("tools", tools)
+    graph.add_edge(START, "plan").add_edge("plan", "tools")
+    async with stage.orchestrator() as orchestrator:
+        for _ in range(2):
+            result = await orchestrator.run(graph, {"messages": []}, agent="a")
+            assert result.output["messages"][-1].content == "found it"
+    assert calls == ["it"]
+    (row,) = rows(stage)
+    assert (row.kind, row.cost, row.saved) == ("memo", Money.ZERO, Money(500))
+    assert row.step.endswith("find" if kind == "async" else "find_plainly")
