@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import importlib
 import inspect
 import os
 import sys
@@ -318,6 +320,11 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     )
 
     from orchestrator.models.failures import explain  # noqa: PLC0415 - imports openai
+
+    # What the first ask would load, a second of it, on the loop where every other ask waits.
+    for name in ("litellm.proxy._types", "openai.resources"):
+        with contextlib.suppress(ImportError):  # another version may keep it elsewhere
+            importlib.import_module(name)
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False

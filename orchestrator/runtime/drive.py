@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langgraph.errors import InvalidUpdateError
+from langgraph.errors import GraphInterrupt, InvalidUpdateError
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
@@ -26,6 +26,9 @@ LEAVE_BEHIND_S = 1.0
 """How long code that was cancelled may take to end before its run goes on without it."""
 
 INTERRUPTS = "__interrupt__"
+
+STOPS = (Halted, GraphInterrupt, asyncio.CancelledError)
+"""How a graph ends that was stopped, by where it was when it happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ async def _ending(
     error = _error_of(running)
     if isinstance(error, LedgerUnavailable):
         raise error
-    if error is not None and not (run.halt and isinstance(error, Halted | asyncio.CancelledError)):
+    if error is not None and not (run.halt and isinstance(error, STOPS)):
         return Ending(status="failed", error=error, partial=await _partial(graph, config))
     output = running.result() if running.done() and error is None else None
     stopped = run.halt is not None and (error is not None or run.has_refused or not running.done())

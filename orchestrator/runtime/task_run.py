@@ -279,7 +279,7 @@ class TaskRun:
 
     def was_refused(self, place: Place | None) -> bool:
         """Whether a node's result must be dropped; ``None`` for what is no node."""
-        return self._closed or (place is not None and place.refused)
+        return place is not None and (self._closed or place.refused)
 
     def close(self) -> None:
         """Drop the results of whatever still runs."""

@@ -1,6 +1,7 @@
 """The ground on which promises are put to the proof: an upstream over HTTP, a ledger in a file."""
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
@@ -173,9 +175,10 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> None:
+def plans(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Let ``plans:ten_steps`` be found here, as it is in the other process."""
     monkeypatch.syspath_prepend(HERE)
+    return importlib.import_module("plans")
 
 
 class Lives:

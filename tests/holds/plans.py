@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypedDict
 
 from langgraph.graph import StateGraph
@@ -15,11 +16,16 @@ class Trail(TypedDict, total=False):
     said: Annotated[list[str], operator.add]
 
 
-def _plan(steps: int) -> StateGraph:
+async def _at_once(number: int) -> None:
+    """Nothing comes before a step."""
+
+
+def plan_of(steps: int, before: Callable[[int], Awaitable[None]] = _at_once) -> StateGraph:
     """Each step asks about all that was said before, so a wrong state would be a new request."""
 
     def node(number: int):
         async def ask(state: Trail) -> Trail:
+            await before(number)
             reply = await step(f"s{number}").ask(
                 f"<{state['name']}.{number}> after {len(state['said'])}"
             )
@@ -33,11 +39,11 @@ def _plan(steps: int) -> StateGraph:
 
 
 def ten_steps() -> StateGraph:
-    return _plan(10)
+    return plan_of(10)
 
 
 def twelve_steps() -> StateGraph:
-    return _plan(12)
+    return plan_of(12)
 
 
 class Bush(TypedDict, total=False):

@@ -40,16 +40,6 @@ def asks(*questions: str, step_name: str = "s") -> StateGraph:
     return one_node(node)
 
 
-def fan_out(count: int) -> StateGraph:
-    async def work(state: State) -> State:
-        return {"done": [(await step("s").ask(f"<{state['number']}>")).model]}
-
-    graph = StateGraph(State).add_node("work", work)
-    return graph.add_conditional_edges(
-        START, lambda _: [Send("work", {"number": number}) for number in range(count)], ["work"]
-    )
-
-
 def budget(scope: str, limit: Money, more: str = "") -> str:
     return f"budgets: {{{scope}: {{limit: {limit.usd} USD{more}}}}}"
 
@@ -346,9 +336,17 @@ async def test_sub_agents_do_not_escape_their_parents_limits(ground):
 
 
 async def test_one_budget_error_does_not_abort_the_whole_fan_out(ground):
-    ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
+    async def work(state: State) -> State:
+        reply = await step("s").ask(f"<{state['number']}>")
+        await asyncio.sleep(0.5)  # still at work when others are refused
+        return {"done": [reply.model]}
+
+    graph = StateGraph(State).add_node("work", work)
+    graph.add_conditional_edges(
+        START, lambda _: [Send("work", {"number": number}) for number in range(30)], ["work"]
+    )
     async with ground.orchestrator(budget("task", COST * 10 + Money(180_000))) as orchestrator:
-        halted = await orchestrator.run(fan_out(30), GIVEN, agent="a", task_id="t")
+        halted = await orchestrator.run(graph, GIVEN, agent="a", task_id="t")
         assert (halted.status, halted.halt.reason) == ("halted", "budget")
         served = len(ground.upstream.log)
         assert served >= 10

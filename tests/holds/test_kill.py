@@ -151,6 +151,50 @@ async def test_an_owner_that_slept_through_its_takeover_is_fenced(ground, lives,
     assert everything(ground) == before, "and writes nothing more"
 
 
+@pytest.mark.parametrize("then", ["asks", "only returns"])
+async def test_an_owner_with_nothing_on_the_wire_is_fenced_when_it_goes_on(
+    ground, lives, plans, then
+):
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def waits_at_the_fourth(number: int) -> None:
+        if number == 3:
+            reached.set()
+            await go_on.wait()
+
+    graph = plans.plan_of(STEPS, waits_at_the_fourth)
+    if then == "only returns":
+        graph = plans.plan_of(3)
+
+        async def rests(state: plans.Trail) -> plans.Trail:
+            await waits_at_the_fourth(3)
+            return {"said": ["what the old owner says"]}
+
+        graph.add_node("n3", rests).add_edge("n2", "n3")
+    async with ground.orchestrator() as orchestrator:
+        given = {"name": "t0", "said": []}
+        running = asyncio.create_task(orchestrator.run(graph, given, agent="a", task_id="t0"))
+        await asyncio.wait_for(reached.wait(), 30)
+        again = {"task_id": "t0", "resume": True, "graph": PLAN}
+        ground.upstream.add_faults(Fault(kind="slow", delay_s=0.1))
+        await lives.begin(ground.order([again]))
+        await more_requests(ground, 2)
+        if then == "asks":  # while the new owner is at work
+            go_on.set()
+            with pytest.raises(Fenced):
+                await running
+        (ended,) = await lives.rest()
+        assert ended["status"] == "completed"
+        if then == "only returns":
+            before = everything(ground)
+            go_on.set()
+            with pytest.raises(Fenced):
+                await running
+            assert everything(ground) == before, "it writes nothing more"
+    assert len(ground.upstream.log) == STEPS, "it spends nothing more"
+    assert ground.requests() == {f"<t0.{number}>": 1 for number in range(STEPS)}
+
+
 async def test_an_owner_that_runs_while_another_takes_over_is_fenced(ground, lives, plans):
     ground.upstream.add_faults(Fault(kind="slow", delay_s=0.05))
     async with ground.orchestrator() as orchestrator:

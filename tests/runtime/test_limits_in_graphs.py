@@ -261,3 +261,16 @@ async def test_time_adds_up_over_resumes_and_is_counted_once(stage):
             await orchestrator.resume("t")
         record = await orchestrator._tasks.find("t")
     assert first + 0.6 <= record.running_s < first + 3
+
+
+async def test_a_deadline_at_any_moment_of_a_start_is_a_timeout(stage):
+    async def asks(state: State) -> State:
+        return {"done": [(await step("s").ask("q")).text]}
+
+    async with stage.orchestrator() as orchestrator:
+        for microseconds in range(1, 12_000, 300):
+            result = await orchestrator.run(
+                one_node(asks), {"done": []}, agent="a", timeout=microseconds / 1_000_000
+            )
+            ended = (result.status, result.halt and result.halt.reason)
+            assert ended in {("halted", "timeout"), ("completed", None)}, result
