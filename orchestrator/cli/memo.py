@@ -14,7 +14,7 @@ import typer
 from orchestrator.cli.options import DEFAULT_STORE, JsonOption, StoreOption
 from orchestrator.core.clock import SystemClock
 from orchestrator.core.errors import LedgerUnavailable
-from orchestrator.ledger.factory import sqlite_path
+from orchestrator.ledger.factory import directory_of
 from orchestrator.memo import upkeep
 from orchestrator.memo.address import store_at
 from orchestrator.memo.entry import Entry
@@ -244,11 +244,11 @@ def _saved(ledger: str) -> list[dict[str, Any]]:
 
 def _beside(ledger: str) -> Path:
     """Where the memo of a ledger lies."""
-    path = sqlite_path(ledger)
-    if path is None:
+    directory = directory_of(ledger)
+    if directory is None:
         message = f"the store {ledger!r} has no memo on disk; name the memo with --memo"
         raise ValueError(message)
-    return path.parent / "memo"
+    return directory / "memo"
 
 
 def _facts(entry: Entry, *, reply: bool) -> dict[str, Any]:

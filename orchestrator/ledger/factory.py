@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.core.clock import Clock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger.stored import StoredLedger
 
-_FORMS = "write sqlite:///relative/ledger.db, sqlite:////absolute/ledger.db or memory://"
+_DIRECTORY = Path(".orchestrator")
+_FORMS = (
+    "write sqlite:///relative/ledger.db, sqlite:////absolute/ledger.db,"
+    " postgresql://user@host/database or memory://"
+)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -30,13 +35,52 @@ def sqlite_path(url: str) -> Path | None:
     return Path(name)
 
 
+def is_postgres(url: str) -> bool:
+    """Whether ``url`` names a PostgreSQL database; without its driver, which is an extra, an error.
+
+    Raises:
+        LedgerUnavailable: If the driver is not installed.
+    """
+    if url.partition(":")[0] not in ("postgres", "postgresql"):
+        return False
+    if find_spec("psycopg") is None:
+        message = (
+            "a ledger on PostgreSQL needs its driver; "
+            "install it with: pip install 'cost-aware-orchestrator[postgres]'"
+        )
+        raise LedgerUnavailable(message)
+    return True
+
+
+def directory_of(url: str) -> Path | None:
+    """Where on this machine lies what belongs to a ledger but not in it; ``None``: in memory.
+
+    Beside a SQLite file; with PostgreSQL in a directory of the ledger's own under
+    ``.orchestrator``.
+
+    Raises:
+        LedgerUnavailable: If the URL cannot be understood, or the driver is not installed.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        return path.parent
+    if is_postgres(url):
+        from orchestrator.ledger.postgres_connection import (  # noqa: PLC0415 - only when used
+            place_from_url,
+        )
+
+        return _DIRECTORY / place_from_url(url).directory
+    return None
+
+
 def ledger_from_url(
     url: str, *, clock: Clock, keep_bodies: timedelta | None = None
 ) -> StoredLedger:
     """The ledger that ``url`` names, not yet open.
 
     Args:
-        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``memory://``.
+        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``,
+            ``postgresql://user@host/database?schema=name`` or ``memory://``.
         clock: Tells when holds are overdue and bodies expire.
         keep_bodies: How long prompts and replies outlive the completion of their task; ``None``:
             they are removed with it.
@@ -49,13 +93,13 @@ def ledger_from_url(
         from orchestrator.ledger.sqlite import SqliteStore  # noqa: PLC0415 - only when used
 
         return StoredLedger(SqliteStore(path), clock, keep_bodies=keep_bodies)
-    scheme = url.partition(":")[0]
-    if scheme == "memory":
+    if is_postgres(url):
+        from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - only when used
+
+        return StoredLedger(PostgresStore(url), clock, keep_bodies=keep_bodies)
+    if url.partition(":")[0] == "memory":
         from orchestrator.ledger.memory import MemoryStore  # noqa: PLC0415 - only when used
 
         return StoredLedger(MemoryStore(), clock, keep_bodies=keep_bodies)
-    if scheme in ("postgres", "postgresql"):
-        message = f"a ledger on PostgreSQL is not built yet; {_FORMS}"
-    else:
-        message = f"the store {url!r} is of no kind this version knows; {_FORMS}"
+    message = f"the store {url!r} is of no kind this version knows; {_FORMS}"
     raise LedgerUnavailable(message)

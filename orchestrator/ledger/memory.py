@@ -42,6 +42,7 @@ class MemoryStore:
     """Dictionaries, and a list of what to undo if a transaction is rolled back."""
 
     shared = False
+    look_after_s = (0.0, 0.0)
 
     def __init__(self) -> None:
         """Empty."""
@@ -63,6 +64,13 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to do; what is stored is lost with the object."""
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Nothing to do: nobody else can write."""
+
+    def is_passing(self, error: Exception) -> bool:  # noqa: ARG002 - nothing fails here
+        """Never."""
+        return False
 
     def version(self) -> int:
         """Always the same: nobody else can write."""

@@ -72,7 +72,8 @@ class Operation:
         wanted.holds.update(self._holds)
 
     def run(self, unit: UnitOfWork) -> None:
-        """Do it, and keep what comes of it."""
+        """Do it, and keep what comes of it; again, if its transaction was undone."""
+        self.error = None
         if self._run is None:
             return
         try:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -15,11 +13,10 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.factory import sqlite_path
+from orchestrator.ledger.columns import Row, read_task
+from orchestrator.ledger.factory import is_postgres, sqlite_path
 from orchestrator.ledger.records import AttemptKind, EndKind, TaskRecord
 from orchestrator.ledger.rows import from_us, to_us
-from orchestrator.ledger.sqlite_rows import Row, read_task
-from orchestrator.ledger.sqlite_schema import check_version
 
 Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model"]
 
@@ -119,28 +116,20 @@ class Total:
         return self.known + self.estimated + self.unknown
 
 
-class LedgerReader:
-    """A read-only connection to a SQLite ledger. For one thread; use it in a ``with`` block."""
+class LedgerReader(ABC):
+    """A read-only connection to a ledger. For one thread; use it in a ``with`` block."""
 
-    def __init__(self, path: Path) -> None:
-        """Connect.
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect."""
+
+    @abstractmethod
+    def _query(self, statement: str, values: Sequence[object]) -> Iterator[Row]:
+        """The rows that a statement with ``?`` for each value finds.
 
         Raises:
-            LedgerUnavailable: If there is no ledger, or one this version cannot read.
+            LedgerUnavailable: If the ledger cannot be read.
         """
-        try:
-            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
-        except sqlite3.OperationalError as error:
-            message = f"there is no ledger at {path}; run an agent first, or name another store"
-            raise LedgerUnavailable(message) from error
-        try:
-            # Not mode=ro: a write-ahead log cannot be read without its index, which may be absent.
-            self._db.execute("PRAGMA query_only = ON")
-            check_version(self._db)
-        except (sqlite3.Error, LedgerUnavailable) as error:
-            self._db.close()
-            message = f"{path} is no ledger this version can read: {error}"
-            raise LedgerUnavailable(message) from error
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -149,10 +138,6 @@ class LedgerReader:
     def __exit__(self, *_: object) -> None:
         """Disconnect."""
         self.close()
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._db.close()
 
     def tasks(
         self,
@@ -170,35 +155,30 @@ class LedgerReader:
             agent: Only this agent's.
             limit: At most so many.
         """
-        with self._reading():
-            found = self._db.execute(
-                "SELECT t.*, NULL, NULL, NULL FROM task_records t"
-                " WHERE status = coalesce(?, status) AND team = coalesce(?, team)"
-                " AND agent = coalesce(?, agent) ORDER BY at_us DESC, task_id DESC LIMIT ?",
-                (status, team, agent, limit),
-            )
-            return [read_task(row) for row in found]
+        found = self._query(
+            "SELECT t.*, NULL, NULL, NULL FROM task_records t"
+            " WHERE status = coalesce(?, status) AND team = coalesce(?, team)"
+            " AND agent = coalesce(?, agent) ORDER BY at_us DESC, task_id DESC LIMIT ?",
+            (status, team, agent, limit),
+        )
+        return [read_task(row) for row in found]
 
     def task(self, task_id: str) -> TaskRecord | None:
         """One task, without its bodies."""
-        with self._reading():
-            found = self._db.execute(
-                "SELECT t.*, NULL, NULL, NULL FROM task_records t WHERE task_id = ?", (task_id,)
-            ).fetchone()
-            return None if found is None else read_task(found)
+        found = self._query(
+            "SELECT t.*, NULL, NULL, NULL FROM task_records t WHERE task_id = ?", (task_id,)
+        )
+        return next(map(read_task, found), None)
 
     def attempts_of(self, task_id: str) -> list[Spending]:
         """The attempts of a task and of the tasks inside it, in order."""
-        with self._reading():
-            return [_read_spending(row) for row in self._db.execute(_ATTEMPTS_OF, (task_id,))]
+        return [_read_spending(row) for row in self._query(_ATTEMPTS_OF, (task_id,))]
 
     def attempts(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Spending]:
         """Attempts whose intent was made in ``since <= at < until``, oldest first."""
-        with self._reading():
-            for row in self._db.execute(_ATTEMPTS, _period(since, until)):
-                yield _read_spending(row)
+        return map(_read_spending, self._query(_ATTEMPTS, _period(since, until)))
 
     def totals(
         self,
@@ -217,22 +197,11 @@ class LedgerReader:
         columns = [_COLUMNS[dimension] for dimension in by]
         grouping = f"GROUP BY {', '.join(columns)}" if columns else ""
         selected = "".join(f", {column}" for column in columns)
-        with self._reading():
-            found = self._db.execute(
-                _TOTALS.format(selected=selected, grouping=grouping), _period(since, until)
-            )
-            totals = [_read_total(row) for row in found]
+        statement = _TOTALS.format(selected=selected, grouping=grouping)
+        totals = [_read_total(row) for row in self._query(statement, _period(since, until))]
         return sorted(
             totals, key=lambda total: (-total.cost.nano, [it or "" for it in total.group])
         )
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            message = f"the ledger cannot be read: {error}"
-            raise LedgerUnavailable(message) from error
 
 
 def reader_from_url(url: str) -> LedgerReader:
@@ -242,10 +211,16 @@ def reader_from_url(url: str) -> LedgerReader:
         LedgerUnavailable: If it cannot be read from outside of its process.
     """
     path = sqlite_path(url)
-    if path is None:
-        message = f"the store {url!r} cannot be read from here; name a sqlite: store"
-        raise LedgerUnavailable(message)
-    return LedgerReader(path)
+    if path is not None:
+        from orchestrator.ledger.sqlite_reading import SqliteReader  # noqa: PLC0415 - when used
+
+        return SqliteReader(path)
+    if is_postgres(url):
+        from orchestrator.ledger.postgres_reading import PostgresReader  # noqa: PLC0415 - when used
+
+        return PostgresReader(url)
+    message = f"the store {url!r} cannot be read from here; name a sqlite: or postgresql: store"
+    raise LedgerUnavailable(message)
 
 
 _COLUMNS: Mapping[Dimension, str] = MappingProxyType(
@@ -326,17 +301,18 @@ def _read_spending(row: Row) -> Spending:
 
 
 def _read_total(row: Row) -> Total:
+    # A sum of integers may be a Decimal.
     return Total(
         group=tuple(row[11:]),
         attempts=row[0],
-        known=Money(row[1]),
-        estimated=Money(row[2]),
-        unknown=Money(row[3]),
+        known=Money(int(row[1])),
+        estimated=Money(int(row[2])),
+        unknown=Money(int(row[3])),
         unknown_attempts=row[4],
-        overrun=Money(row[5]),
-        input_tokens=row[6],
-        output_tokens=row[7],
+        overrun=Money(int(row[5])),
+        input_tokens=int(row[6]),
+        output_tokens=int(row[7]),
         hits=row[8],
-        saved=Money(row[9]),
+        saved=Money(int(row[9])),
         saved_seconds=row[10],
     )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from orchestrator.core.errors import LedgerUnavailable
-from orchestrator.ledger import sqlite_rows as rows
+from orchestrator.ledger import columns
+from orchestrator.ledger.columns import Row, read_hold
+from orchestrator.ledger.queries import SqlQueries
 from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted
-from orchestrator.ledger.sqlite_queries import SqliteQueries
-from orchestrator.ledger.sqlite_rows import read_hold
 from orchestrator.ledger.sqlite_schema import migrate
-
-FaultPoint = Literal["before begin", "before commit", "after commit"]
+from orchestrator.ledger.store import FaultPoint
 
 BUSY_FOR_S = 5.0
 """How long another process may keep the file locked before the ledger counts as unavailable."""
@@ -35,12 +34,29 @@ _HOLD = (
     " a.expires_at_us, h.seq IS NOT NULL FROM attempts a LEFT JOIN holds h ON h.seq = a.seq"
     " WHERE a.attempt_id = ?"
 )
+# CROSS JOIN fixes the order. A user and a task have few attempts and are met all day long; the
+# others have many, and are met when their window has just begun and few attempts lie in it.
+_SPENT = (
+    "SELECT coalesce(sum(coalesce(e.cost, a.reserve)), 0), coalesce(sum(e.overrun), 0) FROM {}"
+    " LEFT JOIN ends e ON e.seq = a.seq"
+    " WHERE h.kind = ? AND h.identity = ? AND a.at_us >= ? AND a.at_us < ?"
+)
 
 
-class SqliteStore(SqliteQueries):
+class SqliteStore(SqlQueries):
     """Write-ahead log, every commit on disk, one connection."""
 
     shared = True
+    look_after_s = (0.01, 0.25)
+
+    _accounts_of_attempt: ClassVar[str] = "json_each(account_ids) account"
+    _oldest_task_first: ClassVar[str] = "json_array_length(t.ancestors), t.rowid"
+    _spent_by_holder: ClassVar[str] = _SPENT.format(
+        "task_holders h CROSS JOIN attempts a ON a.task_id = h.task_id"
+    )
+    _spent_by_time: ClassVar[str] = _SPENT.format(
+        "attempts a INDEXED BY attempts_by_time CROSS JOIN task_holders h ON h.task_id = a.task_id"
+    )
 
     def __init__(
         self,
@@ -56,7 +72,7 @@ class SqliteStore(SqliteQueries):
             busy_for_s: Seconds to try while another process writes.
             faults: Called at named points, so that a test can fail or die there.
         """
-        super().__init__()
+        self._db: sqlite3.Connection | None = None
         self._path = path
         self._faults = faults
         # Jittered, and not SQLite's own handler: that one sleeps in lock-step and starves some.
@@ -100,6 +116,16 @@ class SqliteStore(SqliteQueries):
             self._db.close()
             self._db = None
 
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            message = "the ledger is not open"
+            raise LedgerUnavailable(message)
+        return self._db
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Nothing tells of another process's commits: whoever waits has to look."""
+
     def version(self) -> int:
         """A number that differs once another connection has committed."""
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -126,6 +152,10 @@ class SqliteStore(SqliteQueries):
         """Forget what was written; SQLite itself may have done so already."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def is_passing(self, error: Exception) -> bool:  # noqa: ARG002 - what passes was waited for
+        """Never: who keeps the file locked was waited for in :meth:`begin` already."""
+        return False
 
     def load(self, wanted: Wanted) -> Loaded:
         """The wanted rows: one prepared statement each, for here no round trip is to be saved."""
@@ -156,7 +186,7 @@ class SqliteStore(SqliteQueries):
                 "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
                 " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us,"
                 " token_bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [rows.intent_values(hold, intent) for hold, intent in changes.intents],
+                [columns.intent_values(hold, intent) for hold, intent in changes.intents],
             )
             write(
                 "INSERT INTO holds (seq, expires_at_us) VALUES (?, ?)",
@@ -169,7 +199,7 @@ class SqliteStore(SqliteQueries):
                 " reasoning_tokens, served_model, price_source, error, at_us,"
                 " saved, saved_seconds)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [rows.end_values(hold, end) for hold, end in changes.ends],
+                [columns.end_values(hold, end) for hold, end in changes.ends],
             )
             write("DELETE FROM holds WHERE seq = ?", [(hold.seq,) for hold, _ in changes.ends])
         if changes.replies:
@@ -191,8 +221,22 @@ class SqliteStore(SqliteQueries):
             write(
                 "INSERT INTO decisions (task_id, key, step, attempt_id, accepted, confidence,"
                 " confidence_state, checks, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [rows.decision_values(decision) for decision in changes.decisions],
+                [columns.decision_values(decision) for decision in changes.decisions],
             )
+
+    def overwrite_deleted(self) -> None:
+        """Overwrite what is deleted from now on; copies in the log go with its next checkpoint."""
+        self._connection.execute("PRAGMA secure_delete = ON")
+
+    def _query(self, statement: str, values: Sequence[object] = ()) -> Iterable[Row]:
+        return self._connection.execute(statement, values)
+
+    def _change(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        self._connection.executemany(statement, values)
+
+    def _delete(self, statements: Iterable[tuple[str, Sequence[object]]]) -> int:
+        execute = self._connection.execute
+        return sum(execute(statement, values).rowcount for statement, values in statements)
 
     def _reach(self, point: FaultPoint) -> None:
         if self._faults is not None:

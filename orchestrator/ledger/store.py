@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, Protocol
 
+from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.ledger.records import (
@@ -26,6 +27,16 @@ from orchestrator.ledger.rows import (
     Wanted,
 )
 
+FaultPoint = Literal["before begin", "before commit", "after commit"]
+"""Where a store lets a test fail or die."""
+
+
+class OutcomeUnknown(LedgerUnavailable):
+    """The connection was cut while a transaction was committed, and could not be made again.
+
+    What was written may be there or not.
+    """
+
 
 class Store(Protocol):
     """One connection, used by one thread.
@@ -35,9 +46,11 @@ class Store(Protocol):
 
     Attributes:
         shared: Whether other processes may write to it, so that a waiter has to look.
+        look_after_s: First and longest pause, in seconds, between looks at what others changed.
     """
 
     shared: bool
+    look_after_s: tuple[float, float]
 
     def open(self) -> None:
         """Connect and bring the schema up to date."""
@@ -47,8 +60,16 @@ class Store(Protocol):
         """Disconnect."""
         ...
 
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, from any thread, when others have changed something, if it can be told."""
+        ...
+
     def version(self) -> int:
         """A number that differs once somebody else has committed."""
+        ...
+
+    def is_passing(self, error: Exception) -> bool:
+        """Whether nothing was written because of this, and the transaction may be tried again."""
         ...
 
     def begin(self, *, write: bool) -> None:
@@ -56,7 +77,11 @@ class Store(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable.
+
+        Raises:
+            OutcomeUnknown: If it cannot be told whether it is.
+        """
         ...
 
     def rollback(self) -> None:

@@ -236,10 +236,13 @@ def _check_text(name: str, text: str | None) -> None:
     except UnicodeEncodeError as error:
         message = f"{name} is {text!r}, which is no Unicode text: it has a lone surrogate"
         raise ValueError(message) from error
+    if text is not None and "\0" in text:
+        message = f"{name} is {text!r}; not every store can hold the null character"
+        raise ValueError(message)
 
 
 def _clean(text: str) -> str:
-    return text.encode(errors="replace").decode()
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _clean_or_none(text: str | None) -> str | None:

@@ -45,7 +45,8 @@ class Ask(Operation):
         wanted.accounts.update(demand.account.key for demand in self.demands)
 
 
-_by_ticket = attrgetter("ticket")
+by_ticket = attrgetter("ticket")
+"""The order of arrival."""
 
 
 class Waiting:
@@ -66,7 +67,7 @@ class Waiting:
     def arrive(self, unit: UnitOfWork, ask: Ask) -> bool:
         """Judge a newcomer: whether it has its answer, or waits for it."""
         self._tickets += 1
-        ask.ticket = self._tickets
+        ask.ticket, ask.wait_at, ask.error = self._tickets, None, None
         if ask.intent.attempt_id in self._asks:
             ask.error = ValueError(f"attempt {ask.intent.attempt_id} waits already")
             return True
@@ -117,7 +118,7 @@ class Waiting:
 
     def _judge_all(self, unit: UnitOfWork, asks: list[Ask]) -> list[Ask]:
         """Judge in order of arrival, which also serves those who wait at several accounts."""
-        asks.sort(key=_by_ticket)
+        asks.sort(key=by_ticket)
         return [ask for ask in asks if self._judge(unit, ask)]
 
     def _judge(self, unit: UnitOfWork, ask: Ask) -> bool:
@@ -141,7 +142,7 @@ class Waiting:
     def _add(self, ask: Ask, key: str) -> None:
         ask.wait_at = key
         self._asks[ask.intent.attempt_id] = ask
-        insort(self._queues.setdefault(key, []), ask, key=_by_ticket)
+        insort(self._queues.setdefault(key, []), ask, key=by_ticket)
 
     def _remove(self, ask: Ask) -> None:
         key = ask.wait_at

@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.memory import InMemorySaver
 
 from orchestrator.core.errors import Fenced
+from orchestrator.ledger.factory import is_postgres, sqlite_path
 
 Saver = BaseCheckpointSaver[Any]
 CHECKPOINTS = "checkpoints.db"
@@ -27,15 +28,35 @@ Owns = Callable[[], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def open_checkpoints(directory: Path | None) -> AsyncIterator[Saver]:
-    """Open the checkpoints in ``directory``, or in memory if there is none.
+async def open_checkpoints(store: str) -> AsyncIterator[Saver]:
+    """Open the checkpoints that belong to the ledger at the URL ``store``.
+
+    On PostgreSQL they lie in the ledger's schema, so that any machine can resume; with SQLite in a
+    file beside it; with a ledger in memory, there too.
 
     The journal, not the checkpoint, is what prevents paying twice, so a checkpoint lost to a
-    power cut costs time, never money: ``synchronous`` is NORMAL.
+    power cut costs time, never money: commits do not wait for the disk.
+
+    Raises:
+        LedgerUnavailable: If the database cannot be reached.
     """
-    if directory is None:
+    path = sqlite_path(store)
+    if path is not None:
+        async with _in_file(path.parent) as saver:
+            yield saver
+    elif is_postgres(store):
+        from orchestrator.runtime.postgres_checkpoints import (  # noqa: PLC0415 - an extra
+            open_saver,
+        )
+
+        async with open_saver(store) as saver:
+            yield saver
+    else:
         yield InMemorySaver()
-        return
+
+
+@asynccontextmanager
+async def _in_file(directory: Path) -> AsyncIterator[Saver]:
     import aiosqlite  # noqa: PLC0415 - a database driver, loaded only once something runs
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415 - the same
 

@@ -51,17 +51,19 @@ async def forget(store: str, user: str, *, tenant: str | None = None) -> Erased:
         gone = await ledger.forget(user, tenant=tenant)
     finally:
         await ledger.aclose()
-    if path is None or not (path.parent / CHECKPOINTS).exists():
+    if path is not None and not (path.parent / CHECKPOINTS).exists():
         return Erased(gone, 0)
     count = 0
-    async with open_checkpoints(path.parent) as saver:
+    async with open_checkpoints(store) as saver:
         for task_id in gone.tasks:
             here: RunnableConfig = {"configurable": {"thread_id": task_id}}
             if await anext(aiter(saver.alist(here, limit=1)), None) is not None:
                 count += 1
                 await saver.adelete_thread(task_id)
-    with closing(sqlite3.connect(path.parent / CHECKPOINTS, timeout=_PATIENCE_S)) as db:
-        # Written anew without what was erased, now or earlier, which would else lie in free pages.
-        db.execute("VACUUM")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if path is not None:
+        with closing(sqlite3.connect(path.parent / CHECKPOINTS, timeout=_PATIENCE_S)) as db:
+            # Written anew without what was erased, now or earlier, which would else lie in free
+            # pages.
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Erased(gone, count)

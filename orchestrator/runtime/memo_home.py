@@ -18,7 +18,10 @@ DIRECTORY = "memo"
 
 
 class MemoHome:
-    """The memo beside a ledger: in ``memo`` in its directory, in memory beside one in memory."""
+    """The memo beside a ledger: in ``memo`` in its directory, in memory beside one in memory.
+
+    Beside one on PostgreSQL it lies on this machine, and other machines have their own.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class MemoHome:
         """Make nothing yet.
 
         Args:
-            directory: Where the ledger lies; ``None``: in memory.
+            directory: Where what belongs to the ledger lies; ``None``: in memory.
             clock: Tells how old an entry is.
             emit: Told when the store fails.
             policy: Says whose failure that is where no task runs.

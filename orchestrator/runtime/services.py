@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from orchestrator.core.clock import Clock
 from orchestrator.core.events import Event
-from orchestrator.ledger.factory import ledger_from_url, sqlite_path
+from orchestrator.ledger.factory import directory_of, ledger_from_url
 from orchestrator.ledger.protocol import Ledger
 from orchestrator.models.protocol import ModelClient
 from orchestrator.models.retry import RetryBudget
@@ -67,10 +67,9 @@ async def open_services(
         await asyncio.wrap_future(engine.submit(client.open()))
         stack.push_async_callback(_close_client, engine, client)
         stack.push_async_callback(engine.idle)
-        path = sqlite_path(store)
-        memos = MemoHome(path and path.parent, clock=clock, emit=emit, policy=home)
+        memos = MemoHome(directory_of(store), clock=clock, emit=emit, policy=home)
         stack.push_async_callback(memos.aclose)
-        saver = await stack.enter_async_context(open_checkpoints(path and path.parent))
+        saver = await stack.enter_async_context(open_checkpoints(store))
         yield Services(
             ledger=ledger,
             client=client,

@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import pytest
 
 from orchestrator import Money, Orchestrator
-from orchestrator.ledger.reading import LedgerReader, Spending
+from orchestrator.ledger.reading import Spending
+from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.testing.upstream.recording import RecordedReply
 from orchestrator.testing.upstream.server import Upstream
 
@@ -106,7 +107,7 @@ class Ground:
 
     def spendings(self) -> list[Spending]:
         """Every attempt in the ledger, oldest first."""
-        with LedgerReader(self.path) as reader:
+        with SqliteReader(self.path) as reader:
             return list(reader.attempts())
 
     def in_flight(self) -> set[str]:

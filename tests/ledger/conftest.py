@@ -197,9 +197,14 @@ async def open_bank(clock: Clock) -> AsyncIterator[Callable[..., Awaitable[Bank]
         await bank.aclose()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, ledger_path: Path) -> MemoryStore | SqliteStore:
-    return MemoryStore() if request.param == "memory" else SqliteStore(ledger_path)
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, ledger_path: Path) -> Any:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "sqlite":
+        return SqliteStore(ledger_path)
+    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    return postgres.PostgresStore(request.getfixturevalue("postgres_url"), server_clock=False)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A process that spends from a ledger, and may die while doing so.
 
-Usage: spender.py LEDGER TASK '{"bound": 3, ...}'; writes one JSON line per thing that happened.
+Usage: spender.py URL TASK '{"bound": 3, ...}'; writes one JSON line per thing that happened.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ import os
 import signal
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 from orchestrator.core.clock import SystemClock
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
+from orchestrator.ledger.factory import sqlite_path
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -42,11 +42,20 @@ class Death:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def store_at(url, faults):
+    path = sqlite_path(url)
+    if path is not None:
+        return SqliteStore(path, faults=faults)
+    from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - an extra
+
+    return PostgresStore(url, faults=faults)
+
+
 class Spender:
-    def __init__(self, path, task_id, plan):
+    def __init__(self, url, task_id, plan):
         self.task_id, self.plan, self.clock = task_id, plan, SystemClock()
         faults = Death(*plan["die"]) if "die" in plan else None
-        self.ledger = StoredLedger(SqliteStore(Path(path), faults=faults), self.clock)
+        self.ledger = StoredLedger(store_at(url, faults), self.clock)
 
     async def open(self):
         await self.ledger.open()

@@ -146,7 +146,6 @@ async def test_a_url_names_a_relative_or_an_absolute_path(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgresql://localhost/ledger", "not built yet"),
         ("mysql://localhost/ledger", "of no kind"),
         ("ledger.db", "of no kind"),
         ("sqlite://ledger.db", "names no file"),

@@ -1,4 +1,4 @@
-"""Any sequence of operations, on SQLite with the store in memory as its oracle.
+"""Any sequence of operations, on a database with the store in memory as its oracle.
 
 Both must answer the same; at every commit no account is over its limit; at every step each balance
 is the fold of its attempts.
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -82,16 +83,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.limits: dict[str, int] = {}
         self.reserves: dict[str, int] = {}
         self.violations: list[object] = []
-        self.sqlite = SqliteStore(Path(self.folder.name) / "ledger.db", faults=self.inspect)
+        self.durable = self.make_store()
         self.memory = MemoryStore()
         self.sides = [
-            Side(StoredLedger(store, self.clock), {}) for store in (self.sqlite, self.memory)
+            Side(StoredLedger(store, self.clock), {}) for store in (self.durable, self.memory)
         ]
+
+    def make_store(self):
+        return SqliteStore(Path(self.folder.name) / "ledger.db", faults=self.inspect)
 
     def inspect(self, point):
         """Promise 1, at every commit. An account may only begin above its limit."""
         if point == "after commit":
-            for row, seed in self.sqlite.accounts():
+            for row, seed in self.durable.accounts():
                 committed = row.settled + row.reserved + row.disputed
                 if committed > max(self.limits[row.key], seed.settled):
                     self.violations.append((row.key, committed))
@@ -292,12 +296,28 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-LedgerMachine.TestCase.settings = settings(
-    max_examples=30,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+class PostgresMachine(LedgerMachine):
+    server = ""
+    schemas = itertools.count()
+
+    def make_store(self):
+        postgres = pytest.importorskip("orchestrator.ledger.postgres")
+        url = f"{self.server}&schema=machine{next(self.schemas)}"
+        return postgres.PostgresStore(url, server_clock=False, faults=self.inspect)
 
 
-TestAnySequenceOfOperations = LedgerMachine.TestCase
+class TestAnySequenceOfOperationsOnSqlite(LedgerMachine.TestCase):
+    settings = settings(
+        max_examples=30,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+class TestAnySequenceOfOperationsOnPostgres(PostgresMachine.TestCase):
+    settings = settings(TestAnySequenceOfOperationsOnSqlite.settings, max_examples=15)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres_server):
+        PostgresMachine.server = postgres_server

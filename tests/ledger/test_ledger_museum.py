@@ -10,9 +10,9 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import ledger_from_url
-from orchestrator.ledger.reading import LedgerReader
 from orchestrator.ledger.records import Account, AlreadyEnded, BudgetShort
 from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.sqlite_reading import SqliteReader
 
 TASK = Account("task", "task-1", "task")
 
@@ -207,7 +207,7 @@ async def test_a_multi_agent_session_shows_the_sum_of_its_agents(sqlite_bank, le
 
     family = await sqlite_bank.ledger.family("task-1")
     histories = [await sqlite_bank.ledger.history(task) for task in family]
-    with LedgerReader(ledger_path) as reader:
+    with SqliteReader(ledger_path) as reader:
         totals = {total.group: total.cost for total in reader.totals(["agent"])}
 
     assert sum(one.end.cost.nano for it in histories for one in it.attempts) == 242
@@ -222,7 +222,7 @@ async def test_failed_calls_are_billed_and_logged_alike(sqlite_bank, ledger_path
         attempt, 40, overrun=Money(2), certainty="estimated", error="unreadable"
     )
 
-    with LedgerReader(ledger_path) as reader:
+    with SqliteReader(ledger_path) as reader:
         (logged,) = reader.attempts()
 
     assert (logged.cost, logged.error) == (Money(42), "unreadable")

@@ -1,4 +1,4 @@
-"""Several processes on one file, and processes that die: promises 1, 2, 7 and 8."""
+"""Several processes on one store, and processes that die: promises 1, 2, 7 and 8."""
 
 import json
 import signal
@@ -16,9 +16,9 @@ SPENDER = Path(__file__).with_name("spender.py")
 
 
 class Process:
-    def __init__(self, ledger_path, task_id, plan):
+    def __init__(self, ledger_url, task_id, plan):
         self.process = subprocess.Popen(
-            [sys.executable, SPENDER, ledger_path, task_id, json.dumps(plan)],
+            [sys.executable, SPENDER, ledger_url, task_id, json.dumps(plan)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -44,12 +44,29 @@ class Process:
         return self.process.wait(timeout=30)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request, ledger_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{ledger_path}"
+    return request.getfixturevalue("postgres_url")
+
+
 @pytest.fixture
-def start(ledger_path):
+def store_at(ledger_path):
+    def make(url):
+        if url.startswith("sqlite"):
+            return SqliteStore(ledger_path)
+        return pytest.importorskip("orchestrator.ledger.postgres").PostgresStore(url)
+
+    return make
+
+
+@pytest.fixture
+def start(ledger_url):
     processes = []
 
     def start_one(task_id, **plan):
-        processes.append(Process(ledger_path, task_id, {"bound": 90, "limit": 1000, **plan}))
+        processes.append(Process(ledger_url, task_id, {"bound": 90, "limit": 1000, **plan}))
         return processes[-1]
 
     yield start_one
@@ -58,7 +75,9 @@ def start(ledger_path):
             process.stop(signal.SIGKILL)
 
 
-async def test_processes_at_once_share_one_budget_to_the_last_call(start, open_bank, ledger_path):
+async def test_processes_at_once_share_one_budget_to_the_last_call(
+    start, open_bank, ledger_url, store_at
+):
     processes = [start(f"task-{number}", cost=40, asks=12) for number in range(4)]
     for process in processes:
         process.read("ready")
@@ -70,12 +89,12 @@ async def test_processes_at_once_share_one_budget_to_the_last_call(start, open_b
     served = sum("settled" in fact for fact in facts)
     assert served == (1000 - 90) // 40 + 1
     assert sum("refused" in fact for fact in facts) == 4 * 12 - served
-    bank = await open_bank(SqliteStore(ledger_path))
+    bank = await open_bank(store_at(ledger_url))
     assert await bank.sums() == (served * 40, 0, 0)
 
 
 async def test_what_a_killed_process_held_is_disputed_and_listed(
-    start, open_bank, ledger_path, demand
+    start, open_bank, ledger_url, store_at, demand
 ):
     process = start("task-1", cost=40, asks=2, holds=3)
     process.read("ready")
@@ -84,7 +103,7 @@ async def test_what_a_killed_process_held_is_disputed_and_listed(
     held = [fact["reserved"] for fact in facts if "reserved" in fact][-3:]
     assert process.stop(signal.SIGKILL) == -signal.SIGKILL
 
-    bank = await open_bank(SqliteStore(ledger_path))
+    bank = await open_bank(store_at(ledger_url))
     assert await bank.sums() == (80, 270, 0)
     record = await bank.ledger.take_over("task-1", owner="process-2")
 
@@ -102,7 +121,7 @@ async def test_what_a_killed_process_held_is_disputed_and_listed(
 
 @pytest.mark.parametrize("point", ["before begin", "before commit", "after commit"])
 async def test_a_process_killed_at_any_point_leaves_what_it_said_and_no_half(
-    start, open_bank, ledger_path, clock, point
+    start, open_bank, ledger_url, store_at, point
 ):
     """Commits: purge and open_task, then reserve and settle in turn."""
     for count in (3, 4, 5):
@@ -115,7 +134,7 @@ async def test_a_process_killed_at_any_point_leaves_what_it_said_and_no_half(
         reserved = [fact["reserved"] for fact in facts if "reserved" in fact]
         settled = [fact["settled"] for fact in facts if "settled" in fact]
 
-        bank = await open_bank(SqliteStore(ledger_path))
+        bank = await open_bank(store_at(ledger_url))
         attempts = (await bank.ledger.history(task_id)).attempts
         written = [attempt.intent.attempt_id for attempt in attempts]
         ended = [attempt.intent.attempt_id for attempt in attempts if attempt.end is not None]

@@ -8,12 +8,31 @@ import pytest
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.reading import LedgerReader, Total, reader_from_url
+from orchestrator.ledger.reading import Total, reader_from_url
+from orchestrator.ledger.sqlite import SqliteStore
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request, ledger_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{ledger_path}"
+    return request.getfixturevalue("postgres_url")
+
+
+on_sqlite = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def reader(sqlite_bank, ledger_path):
-    with LedgerReader(ledger_path) as reader:
+async def bank(ledger_url, ledger_path, open_bank):
+    if ledger_url.startswith("sqlite"):
+        return await open_bank(SqliteStore(ledger_path))
+    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    return await open_bank(postgres.PostgresStore(ledger_url, server_clock=False))
+
+
+@pytest.fixture
+def reader(bank, ledger_url):
+    with reader_from_url(ledger_url) as reader:
         yield reader
 
 
@@ -25,15 +44,15 @@ def total(group, attempts, **sums):
     return Total(group=group, attempts=attempts, **tokens, **money)
 
 
-async def test_tasks_are_listed_newest_first_and_filtered(sqlite_bank, reader, clock):
+async def test_tasks_are_listed_newest_first_and_filtered(bank, reader, clock):
     for number in range(4):
-        await sqlite_bank.open_task(
+        await bank.open_task(
             f"task-{number}",
             team="sales" if number == 1 else "research",
             agent="reader" if number == 2 else "writer",
         )
         clock.advance(seconds=1)
-    await sqlite_bank.close_task("task-3", output=("json", b"42"))
+    await bank.close_task("task-3", output=("json", b"42"))
 
     def listed(**options):
         return [task.opening.scope.task_id for task in reader.tasks(**options)]
@@ -48,12 +67,12 @@ async def test_tasks_are_listed_newest_first_and_filtered(sqlite_bank, reader, c
     assert reader.tasks()[-1].opening.input_body == b""
 
 
-async def test_attempts_come_with_all_a_report_groups_by(sqlite_bank, reader, clock):
-    await sqlite_bank.open_task(user=None)
+async def test_attempts_come_with_all_a_report_groups_by(bank, reader, clock):
+    await bank.open_task(user=None)
     begun = clock.now()
-    settled = await sqlite_bank.hold(40, kind="retry")
+    settled = await bank.hold(40, kind="retry")
     clock.advance(seconds=2)
-    await sqlite_bank.settle(
+    await bank.settle(
         settled,
         40,
         overrun=Money(2),
@@ -62,7 +81,7 @@ async def test_attempts_come_with_all_a_report_groups_by(sqlite_bank, reader, cl
         price_source="policy",
         error="cut",
     )
-    await sqlite_bank.hold(7)
+    await bank.hold(7)
 
     ended, still_open = reader.attempts()
 
@@ -78,11 +97,11 @@ async def test_attempts_come_with_all_a_report_groups_by(sqlite_bank, reader, cl
     assert (still_open.ended_at, still_open.usage) == (None, None)
 
 
-async def test_a_period_counts_an_attempt_when_it_began(sqlite_bank, reader, clock):
-    await sqlite_bank.open_task()
+async def test_a_period_counts_an_attempt_when_it_began(bank, reader, clock):
+    await bank.open_task()
     attempts = []
     for _ in range(3):
-        attempts.append(await sqlite_bank.hold(1))
+        attempts.append(await bank.hold(1))
         clock.advance(hours=1)
     last = clock.now() - timedelta(hours=1)
 
@@ -95,15 +114,15 @@ async def test_a_period_counts_an_attempt_when_it_began(sqlite_bank, reader, clo
     assert ids(since=last - timedelta(hours=1), until=last) == attempts[1:2]
 
 
-async def test_totals_add_up_by_any_dimensions(sqlite_bank, reader):
-    await sqlite_bank.open_task("task-1")
-    await sqlite_bank.open_task("task-2", agent="reader", user=None)
-    known = await sqlite_bank.hold(40)
-    await sqlite_bank.settle(known, 40, overrun=Money(2), usage=Usage(10, 5))
-    estimated = await sqlite_bank.hold(30, model="large")
-    await sqlite_bank.settle(estimated, 30, certainty="estimated")
-    await sqlite_bank.hold(5, task="task-2", step="classify")
-    await sqlite_bank.release(await sqlite_bank.hold(9, task="task-2"))
+async def test_totals_add_up_by_any_dimensions(bank, reader):
+    await bank.open_task("task-1")
+    await bank.open_task("task-2", agent="reader", user=None)
+    known = await bank.hold(40)
+    await bank.settle(known, 40, overrun=Money(2), usage=Usage(10, 5))
+    estimated = await bank.hold(30, model="large")
+    await bank.settle(estimated, 30, certainty="estimated")
+    await bank.hold(5, task="task-2", step="classify")
+    await bank.release(await bank.hold(9, task="task-2"))
 
     first = total((), 4, known=42, estimated=30, unknown=5, overrun=2)
     assert reader.totals([])[0].cost == first.cost == Money(77)
@@ -135,22 +154,23 @@ async def test_totals_add_up_by_any_dimensions(sqlite_bank, reader):
     ]
 
 
-async def test_attempts_in_doubt_count_as_unknown(sqlite_bank, reader):
-    await sqlite_bank.open_task()
-    await sqlite_bank.hold(40)
-    await sqlite_bank.ledger.take_over("task-1", owner="process-2")
+async def test_attempts_in_doubt_count_as_unknown(bank, reader):
+    await bank.open_task()
+    await bank.hold(40)
+    await bank.ledger.take_over("task-1", owner="process-2")
 
     assert reader.totals([]) == [total((), 1, unknown=40, unknown_attempts=1)]
 
 
-async def test_totals_of_nothing_are_nothing(sqlite_bank, reader):
-    assert sqlite_bank.is_open
+async def test_totals_of_nothing_are_nothing(bank, reader):
+    assert bank.is_open
     assert reader.totals([]) == [total((), 0)]
     assert reader.totals(["team"]) == []
 
 
-async def test_reading_goes_on_while_another_writes(sqlite_bank, reader, ledger_path, demand):
-    await sqlite_bank.open_task()
+@on_sqlite
+async def test_reading_goes_on_while_another_writes(bank, reader, ledger_path, demand):
+    await bank.open_task()
     other = sqlite3.connect(ledger_path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert reader.totals([])[0].attempts == 0
@@ -158,22 +178,24 @@ async def test_reading_goes_on_while_another_writes(sqlite_bank, reader, ledger_
     other.close()
     attempts = reader.attempts()
 
-    await sqlite_bank.hold(1, demand(100))
+    await bank.hold(1, demand(100))
 
     assert len(list(attempts)) == 1
     assert reader.totals([])[0].attempts == 1
 
 
-async def test_a_reader_cannot_write(sqlite_bank, reader):
-    await sqlite_bank.open_task()
+@on_sqlite
+async def test_a_reader_cannot_write(bank, reader):
+    await bank.open_task()
 
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader._db.execute("UPDATE tasks SET status = 'failed'")
 
 
-async def test_a_ledger_nobody_has_open_can_be_read(sqlite_bank, ledger_path):
-    await sqlite_bank.open_task()
-    await sqlite_bank.aclose()
+@on_sqlite
+async def test_a_ledger_nobody_has_open_can_be_read(bank, ledger_path):
+    await bank.open_task()
+    await bank.aclose()
 
     with reader_from_url(f"sqlite:///{ledger_path}") as reader:
         assert len(reader.tasks()) == 1

@@ -30,12 +30,13 @@ class Stage:
     """A folder with a policy and a ledger, on which orchestrators of several lives play."""
 
     folder: Path
+    elsewhere: str = ""
     asked: list[str] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
 
     @property
     def store(self) -> str:
-        return f"sqlite:///{self.folder / 'ledger.db'}"
+        return self.elsewhere or f"sqlite:///{self.folder / 'ledger.db'}"
 
     def policy(self, text: str = "", *, models: str = MODELS) -> Path:
         path = self.folder / "policy.yaml"

@@ -4,12 +4,14 @@ import json
 import sqlite3
 from typing import TypedDict
 
+import pytest
 from langgraph.graph import StateGraph
 from typer.testing import CliRunner
 
 from orchestrator import step
 from orchestrator.cli.main import app
-from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.sqlite_reading import SqliteReader
 
 POLICY = """
 steps: {plan: {memo: {fresh_for: 1h, share: team}}}
@@ -53,7 +55,39 @@ async def test_forgetting_a_user_leaves_the_money_and_nothing_they_said(stage, i
     assert gone["bodies"] == 6
     assert b"alpha" not in everything(stage)
     assert b"beta" in everything(stage)
-    with LedgerReader(stage.folder / "ledger.db") as reader:
+    with SqliteReader(stage.folder / "ledger.db") as reader:
+        assert [row.cost.nano for row in reader.attempts()] == [20_000, 0, 20_000]
+    again = await invoked(run, stage, "forget", "--user", "u42")
+    assert (again["entries"], again["bodies"], again["checkpoints"]) == (0, 0, 0)
+
+
+def on_server(url) -> bytes:
+    """Every row of every table."""
+    postgres = pytest.importorskip("orchestrator.ledger.postgres_connection")
+    place = postgres.place_from_url(url)
+    with postgres.connect(place) as db:
+        tables = db.execute(
+            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = %s", (place.schema,)
+        ).fetchall()
+        rows = [db.execute(f"SELECT * FROM {table}").fetchall() for (table,) in tables]
+    return repr(rows).encode()
+
+
+async def test_on_postgresql_a_user_is_forgotten_and_the_memo_lies_on_this_machine(
+    stage, invoked, postgres_url, monkeypatch
+):
+    stage.elsewhere = postgres_url
+    monkeypatch.chdir(stage.folder)
+    await played(stage)
+    assert len(list(stage.folder.glob(".orchestrator/postgresql-*/memo"))) == 1
+    assert b"alpha" in on_server(postgres_url)
+    stats = await invoked(run, stage, "stats")
+    assert (stats["entries"], stats["saved"][0]["hits"]) == (2, 1)
+    gone = await invoked(run, stage, "forget", "--user", "u42")
+    assert (gone["entries"], gone["tasks"], gone["checkpoints"], gone["bodies"]) == (1, 2, 2, 6)
+    assert b"alpha" not in on_server(postgres_url)
+    assert b"beta" in on_server(postgres_url)
+    with reader_from_url(postgres_url) as reader:
         assert [row.cost.nano for row in reader.attempts()] == [20_000, 0, 20_000]
     again = await invoked(run, stage, "forget", "--user", "u42")
     assert (again["entries"], again["bodies"], again["checkpoints"]) == (0, 0, 0)

@@ -9,7 +9,7 @@ from langgraph.graph import StateGraph
 from orchestrator import Money, step
 from orchestrator.core.clock import SystemClock
 from orchestrator.core.events import MemoServed
-from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ModelCallError, ToolCall
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
@@ -48,7 +48,7 @@ async def ask(orchestrator, question="q", *, graph=None, agent="a", **who):
 
 
 def rows(stage, path=None):
-    with LedgerReader(path or stage.folder / "ledger.db") as reader:
+    with SqliteReader(path or stage.folder / "ledger.db") as reader:
         return list(reader.attempts())
 
 
@@ -66,7 +66,7 @@ async def test_a_hit_costs_nothing_in_a_row_of_its_own_that_says_what_it_saved(s
     assert (second.task_id, second.step, second.certainty) == (hit.task_id, "plan", "known")
     (served,) = [event for event in stage.events if isinstance(event, MemoServed)]
     assert (served.state, served.saved) == ("fresh", PRICE)
-    with LedgerReader(stage.folder / "ledger.db") as reader:
+    with SqliteReader(stage.folder / "ledger.db") as reader:
         (total,) = reader.totals(["step"])
     assert (total.attempts, total.hits, total.cost, total.saved) == (1, 1, PRICE, PRICE)
 

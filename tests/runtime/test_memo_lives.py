@@ -14,7 +14,7 @@ from langgraph.prebuilt import ToolNode
 from orchestrator import Money, step
 from orchestrator.core.events import MemoFaulted
 from orchestrator.integrations import memoized_tool
-from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ModelCallError
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
@@ -44,7 +44,7 @@ async def ask(orchestrator, question="q", *, graph=None, agent="a", **who):
 
 
 def rows(stage, path=None):
-    with LedgerReader(path or stage.folder / "ledger.db") as reader:
+    with SqliteReader(path or stage.folder / "ledger.db") as reader:
         return list(reader.attempts())
 
 

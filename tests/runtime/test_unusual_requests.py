@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from orchestrator import Money, step
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.models.scripted import ScriptedReply
 from orchestrator.runtime.journal import decode, encode
@@ -42,7 +42,7 @@ def questions(count: int) -> StateGraph:
 
 
 def attempts(stage):
-    with LedgerReader(stage.folder / "ledger.db") as reader:
+    with SqliteReader(stage.folder / "ledger.db") as reader:
         return list(reader.attempts())
 
 

@@ -1,4 +1,4 @@
-"""Records as SQLite rows, and back. Money in nano-dollars, instants in microseconds since 1970."""
+"""Records as rows of columns, and back: money in nano-dollars, times in microseconds of 1970."""
 
 from __future__ import annotations
 

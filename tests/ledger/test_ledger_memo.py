@@ -1,0 +1,65 @@
+"""What a memo asks of the ledger, on every backend: hits that cost nothing, and forgetting."""
+
+import pytest
+
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import AttemptEnd, Forgotten
+
+
+def hit(bank, **fields):
+    """An intent and an end, as of a memo that answered."""
+    intent = bank.intent(0, kind="memo")
+    made = {"end": "settled", "cost": Money.ZERO, "certainty": "known", "seconds": 0.001}
+    made |= {"at": bank.clock.now(), "saved": Money(70), "saved_seconds": 1.25}
+    return intent, AttemptEnd(attempt_id=intent.attempt_id, **{**made, **fields})
+
+
+async def test_a_hit_is_an_attempt_that_touches_no_account_and_says_what_it_saved(bank, demand):
+    await bank.open_task()
+    await bank.settle(await bank.hold(60, demand(100)), 50)
+    intent, end = hit(bank, reply=b"again")
+
+    bank.ledger.hit(intent, end, bank.decision(intent.attempt_id))
+
+    history = await bank.ledger.history("task-1")
+    assert await bank.sums() == (50, 0, 0)
+    found = history.attempts[-1]
+    assert (found.intent, found.end, found.is_hit) == (intent, end, True)
+    assert history.decisions["key"].attempt_id == intent.attempt_id
+
+
+async def test_a_hit_that_costs_something_is_refused(bank):
+    await bank.open_task()
+
+    bank.ledger.hit(*hit(bank, cost=Money(1)), None)
+
+    assert (await bank.ledger.history("task-1")).attempts == ()
+
+
+@pytest.mark.parametrize(
+    ("tenant", "whose"), [(None, ["here", "there"]), ("research", ["here"]), ("none", [])]
+)
+async def test_forgetting_a_user_erases_bodies_and_no_money(bank, demand, tenant, whose):
+    tasks = {
+        "here": {},
+        "there": {"tenant": "other"},
+        "someone's": {"user": "u2"},
+        "nobody's": {"user": None},
+    }
+    for task, fields in tasks.items():
+        await bank.open_task(task, **fields)
+        await bank.settle(await bank.hold(10, demand(100), task=task), 10, reply=b"secret")
+    await bank.close_task("here", status="halted")
+
+    gone = await bank.ledger.forget("u1", tenant=tenant)
+
+    tasks_gone, running = tuple(sorted(gone.tasks)), tuple(set(whose) - {"here"})
+    assert (tasks_gone, gone.running, gone.bodies) == (tuple(whose), running, 2 * len(whose))
+    for task in tasks:
+        (attempt,) = (await bank.ledger.history(task)).attempts
+        assert attempt.end.reply == (None if task in whose else b"secret")
+        kept = (await bank.ledger.task(task)).opening.input_body
+        assert (kept == b"") is (task in whose)
+    assert await bank.sums() == (40, 0, 0)
+    again = await bank.ledger.forget("u1", tenant=tenant)
+    assert again == Forgotten(tasks=gone.tasks, running=running, bodies=0)
