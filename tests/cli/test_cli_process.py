@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = "import sys; from orchestrator.cli.main import main; sys.argv[0] = 'orchestrator'; main()"
+# A shell that starts the tests in the background lets them ignore Ctrl-C, which is inherited.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from orchestrator.cli.main import main; sys.argv[0] = 'orchestrator'; main()"
+)
 RUN = ("run", "agents:graph", "--agent", "solver", "--input", '{"question": "Why?"}')
 WAITING = ("run", "agents:waiting", *RUN[2:], "--task-id", "t")
 PATIENCE_S = 60
