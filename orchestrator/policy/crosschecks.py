@@ -11,11 +11,8 @@ from typing import Protocol
 from orchestrator.core.errors import PolicyProblem
 from orchestrator.core.money import Money
 from orchestrator.core.scope import SCOPE_KINDS
-from orchestrator.policy.document import (
-    BudgetDocument,
-    PolicyDocument,
-    TaskBudgetDocument,
-)
+from orchestrator.policy.documents.budgets import BudgetDocument, TaskBudgetDocument
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.resolve import price_of
 from orchestrator.policy.tree import Node, Path, dotted, is_under
 from orchestrator.policy.values import choices, suggestion

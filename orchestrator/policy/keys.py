@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic.fields import FieldInfo
 
-from orchestrator.policy.document import Document, PolicyDocument
+from orchestrator.policy.documents.base import Document
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.forms import NOT_BUILT, Written
 from orchestrator.policy.tree import Path
 

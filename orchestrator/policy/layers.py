@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from orchestrator.core.errors import PolicyProblem
-from orchestrator.policy.document import Document
+from orchestrator.policy.documents.base import Document
 from orchestrator.policy.keys import keys_of
 from orchestrator.policy.shape import check_shape
 from orchestrator.policy.tree import MAX_BYTES, Node, Path, Reading, Source, read_tree

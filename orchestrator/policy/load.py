@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from orchestrator.core.errors import PolicyError, PolicyProblem
 from orchestrator.policy.crosschecks import CrossChecks, QuoteFunction
-from orchestrator.policy.document import PolicyDocument
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import keys_of
 from orchestrator.policy.layers import (
     Layers,

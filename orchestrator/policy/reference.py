@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.policy.document import AgentDocument, Document, PolicyDocument
+from orchestrator.policy.documents.base import Document
+from orchestrator.policy.documents.policy import AgentDocument, PolicyDocument
 from orchestrator.policy.keys import Key, keys_of
 
 BEGIN = "<!-- Written by `python -m orchestrator.policy.reference`; do not edit by hand. -->\n"

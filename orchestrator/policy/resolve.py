@@ -9,16 +9,11 @@ from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.memo.settings import MemoSettings, MemoTable
 from orchestrator.models.settings import ModelSettings
-from orchestrator.policy.document import (
-    BudgetsDocument,
-    LimitsDocument,
-    MemoDocument,
-    ModelDocument,
-    PolicyDocument,
-    PriceDocument,
-    StepDocument,
-    TaskBudgetDocument,
-)
+from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
+from orchestrator.policy.documents.limits import LimitsDocument
+from orchestrator.policy.documents.models import ModelDocument, PriceDocument
+from orchestrator.policy.documents.policy import PolicyDocument
+from orchestrator.policy.documents.steps import MemoDocument, StepDocument
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.price import Price
 from orchestrator.routing.settings import FormCheck, StepSettings, StepTable

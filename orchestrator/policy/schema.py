@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestrator.policy.document import Document, PolicyDocument
+from orchestrator.policy.documents.base import Document
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import Key, keys_of
 
 DIALECT = "http://json-schema.org/draft-07/schema#"  # the newest that every YAML editor knows

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.core.errors import PolicyProblem
-from orchestrator.policy.document import PolicyDocument
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import document_at, keys_of
 from orchestrator.policy.tree import Node, Path, dotted, is_under, one_line
 from orchestrator.policy.values import choices, suggestion

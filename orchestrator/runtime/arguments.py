@@ -9,9 +9,12 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from orchestrator.core.durations import parse_duration
+from orchestrator.core.errors import ResumeError
 from orchestrator.core.ids import TASK_ID_PATTERN
 from orchestrator.core.money import Money
+from orchestrator.ledger.records import TaskRecord
 from orchestrator.ledger.validation import MAX_NANO, check_text
+from orchestrator.policy.records import AgentPolicy
 
 Amount = Money | Decimal | str | int
 Duration = timedelta | str | float | int
@@ -103,3 +106,17 @@ def tags(value: object) -> Mapping[str, str]:
     for key, one in value.items():
         check_text(tag=key, value=one)
     return dict(value)
+
+
+def check_budget_is_its_own(record: TaskRecord, policy: AgentPolicy) -> None:
+    """Refuse to raise a budget where that would change nothing."""
+    halt, own = record.halt, record.opening.budget
+    if own is None and not any(rule.scope == "task" for rule in policy.budgets):
+        message = "The task has no budget of its own that add_budget could raise."
+        raise ResumeError(message)
+    if halt is not None and halt.reason == "budget" and halt.scope != "task":
+        message = (
+            f"The task halted on the budget of the {halt.scope}, not on its own: add_budget would "
+            "not help. Raise that budget in the policy, or wait for its next window."
+        )
+        raise ResumeError(message)

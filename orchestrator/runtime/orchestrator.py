@@ -11,26 +11,24 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from orchestrator.core.clock import Clock, SystemClock
-from orchestrator.core.errors import OrchestratorError, ResumeError
+from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.events import Listener
-from orchestrator.core.ids import child_task_id, new_task_id
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.records import TaskOpening, TaskRecord
+from orchestrator.ledger.records import TaskOpening
 from orchestrator.limits.settings import parse_extensions
 from orchestrator.models.litellm_client import LiteLLMClient
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.load import load_policy
-from orchestrator.policy.records import AgentPolicy, Policy
+from orchestrator.policy.records import Policy
 from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
 from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.graphs import Graph, label
-from orchestrator.runtime.request import digest
+from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
 from orchestrator.runtime.results import TaskResult
 from orchestrator.runtime.services import Services, open_services
-from orchestrator.runtime.task_run import TaskRun
 from orchestrator.runtime.tasks import Tasks
 from orchestrator.telemetry.fanout import Fanout
 
@@ -201,14 +199,14 @@ class Orchestrator:
         parent = tasks.around(RUNNING.get())
         given = arguments.Arguments()
         body = given.take("input", (input,), lambda boxed: pack(boxed[0])) or ("", b"")
-        parent_key = _place_in(parent, agent, input) if parent else None
+        parent_key = place_in(parent, agent, input) if parent else None
         opening = TaskOpening(
             scope=Scope(
                 org=policy.org,
                 team=policy.team,
                 agent=given.take("agent", agent, arguments.name) or "",
                 task_id=given.take("task_id", task_id, arguments.task_id)
-                or _task_id(parent, parent_key),
+                or task_id_in(parent, parent_key),
                 tenant=given.take("tenant", tenant, arguments.name)
                 or (parent.scope.tenant if parent else policy.team),
                 user=given.take("user", user, arguments.name)
@@ -264,9 +262,9 @@ class Orchestrator:
         record = await tasks.find(task_id)
         if record.status == "completed":
             return await tasks.result(record)
-        parent = _parent_of(record, RUNNING.get())
+        parent = parent_of(record, RUNNING.get())
         if more is not None:
-            _check_budget_is_its_own(record, self.policy.agent(record.opening.scope.agent))
+            arguments.check_budget_is_its_own(record, self.policy.agent(record.opening.scope.agent))
         return await tasks.go_on(
             record,
             graph,
@@ -350,51 +348,3 @@ class Orchestrator:
             message = "The orchestrator is not open: use `async with` or `with`."
             raise OrchestratorError(message)
         return self._tasks
-
-
-def _place_in(parent: TaskRun, agent: str, given: Any) -> str:
-    """Where in its parent a task stands: the same place, and so the same task, each time."""
-    what = digest([agent, given], _canonical)
-    return parent.places.here().key(f"run:{agent}", what)
-
-
-def _task_id(parent: TaskRun | None, parent_key: str | None) -> str:
-    if parent is None or parent_key is None:
-        return new_task_id()
-    return child_task_id(parent.scope.task_id, parent_key)
-
-
-def _parent_of(record: TaskRecord, around: TaskRun | None) -> TaskRun | None:
-    """The run that a task is a part of: it goes on within the limits of that, or not at all."""
-    ancestors = record.opening.scope.ancestors
-    if not ancestors:
-        return None
-    if around is not None and around.scope.task_id == ancestors[-1]:
-        return around
-    message = (
-        f"{record.opening.scope.task_id} runs inside {ancestors[0]}, whose limits bind it: resume "
-        f"{ancestors[0]}, and it goes on."
-    )
-    raise ResumeError(message)
-
-
-def _check_budget_is_its_own(record: TaskRecord, policy: AgentPolicy) -> None:
-    """Refuse to raise a budget where that would change nothing."""
-    halt, own = record.halt, record.opening.budget
-    if own is None and not any(rule.scope == "task" for rule in policy.budgets):
-        message = "The task has no budget of its own that add_budget could raise."
-        raise ResumeError(message)
-    if halt is not None and halt.reason == "budget" and halt.scope != "task":
-        message = (
-            f"The task halted on the budget of the {halt.scope}, not on its own: add_budget would "
-            "not help. Raise that budget in the policy, or wait for its next window."
-        )
-        raise ResumeError(message)
-
-
-def _canonical(value: object) -> object:
-    """What JSON does not know, in a form that is the same in every process."""
-    if isinstance(value, set | frozenset):
-        return sorted(digest(one, _canonical) for one in value)
-    encoding, body = pack(value)
-    return [encoding, body.hex()]

@@ -220,7 +220,11 @@ def mother() -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(HERE), "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        },
     ) as process:
         assert json.loads(process.stdout.readline()) == {"is_ready": process.pid}
         yield process

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.errors import PolicyError
-from orchestrator.policy.document import PolicyDocument, PriceDocument
+from orchestrator.policy.documents.models import PriceDocument
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import keys_of
 from orchestrator.policy.load import load_policy
 from orchestrator.policy.records import Policy

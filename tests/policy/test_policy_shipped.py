@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.models.settings import ModelSettings
-from orchestrator.policy.document import PolicyDocument
+from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import keys_of
 from orchestrator.policy.load import load_policy
 from orchestrator.policy.reference import with_reference

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.policy.document import AgentDocument, StepDocument
+from orchestrator.policy.documents.policy import AgentDocument
+from orchestrator.policy.documents.steps import StepDocument
 from orchestrator.policy.keys import keys_of
 
 MODELS = "models: {small: {model: openai/foo, price: {input: 0.10, output: 0.40}}}\n"

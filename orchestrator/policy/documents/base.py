@@ -1,0 +1,45 @@
+"""What every mapping of a policy file has in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+def key(
+    meaning: str,
+    *,
+    default: Any = None,  # noqa: ANN401 - as in pydantic's Field
+    shown: str | None = None,
+    example: str = "",
+) -> Any:  # noqa: ANN401 - as pydantic's Field: it stands for a value of the annotated type
+    """A key of a document.
+
+    Args:
+        meaning: What it does, for the reference and for editors.
+        default: The value where no layer has the key.
+        shown: How that default is written in a policy; ``None`` if it is none.
+        example: A value, if the one of its form is not telling.
+    """
+    extra: dict[str, JsonValue] = {}
+    if shown is not None:
+        extra["default"] = shown
+    if example:
+        extra["example"] = example
+    return Field(default=default, description=meaning, json_schema_extra=extra)
+
+
+class Document(BaseModel):
+    """A mapping in a policy file: unknown keys are mistakes.
+
+    Attributes:
+        hints: What to say about a key that is often tried here, in place of ``unknown key``.
+        main: The key that is meant when text stands in place of the mapping.
+        may_be_off: Whether ``off`` may stand in place of the mapping.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    hints: ClassVar[dict[str, str]] = {}
+    main: ClassVar[str] = ""
+    may_be_off: ClassVar[bool] = False

@@ -1,0 +1,73 @@
+"""``budgets:`` of a policy file."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from orchestrator.budgets.rules import WindowKind
+from orchestrator.core.money import Money
+from orchestrator.policy.documents.base import Document, key
+from orchestrator.policy.forms import (
+    MONEY,
+    RESERVE,
+    THRESHOLDS,
+    ZONE,
+    words,
+)
+
+
+class TaskBudgetDocument(Document):
+    """``budgets.task``: what one task may spend over all its resumes."""
+
+    limit: Annotated[Money | None, MONEY] = key("The amount. Required.")
+    finish_reserve: Annotated[Money, RESERVE] = key(
+        "The part that only a step asked with `finish=True` may draw on; below `limit`.",
+        default=Money.ZERO,
+        shown="0 USD",
+        example="0.02 USD",
+    )
+    at: Annotated[None, THRESHOLDS] = key(
+        "What happens at a share of it. Halting at the end is all that is built."
+    )
+
+    main: ClassVar[str] = "limit"
+    hints: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("per", "timezone"), "a task's budget has no window; remove the key"
+    )
+
+
+class BudgetDocument(Document):
+    """``budgets.org``, ``team``, ``agent`` and ``user``: each holder has the amount for itself."""
+
+    limit: Annotated[Money | None, MONEY] = key("The amount. Required.", example="20 USD")
+    per: Annotated[WindowKind, words("hour", "day", "week", "month", "total")] = key(
+        "The window, by the calendar: weeks begin on Monday. `total` never ends.",
+        default="total",
+        shown="total",
+        example="day",
+    )
+    timezone: Annotated[str, ZONE] = key(
+        "The time zone in which windows begin.", default="UTC", shown="UTC"
+    )
+    at: Annotated[None, THRESHOLDS] = key(
+        "What happens at a share of it. Halting at the end is all that is built."
+    )
+
+    main: ClassVar[str] = "limit"
+    hints: ClassVar[dict[str, str]] = {
+        "finish_reserve": "only `budgets.task` has one; move it there"
+    }
+
+
+class BudgetsDocument(Document):
+    """``budgets:``; a scope that is not named has none."""
+
+    org: BudgetDocument | None = key("All teams of the organisation together.")
+    team: BudgetDocument | None = key("All agents of the team together.")
+    agent: BudgetDocument | None = key("All tasks of one agent together.")
+    user: BudgetDocument | None = key("All tasks for one user of the team together.")
+    task: TaskBudgetDocument | None = key("One task, over all its resumes.")
+
+    hints: ClassVar[dict[str, str]] = {
+        "limit": "an amount belongs to a scope; write `task: {limit: 0.25 USD}`"
+    }

@@ -1,0 +1,69 @@
+"""``models:`` of a policy file."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from orchestrator.models.settings import DEFAULT_MAX_OUTPUT_TOKENS
+from orchestrator.policy.documents.base import Document, key
+from orchestrator.policy.forms import (
+    ADDRESS,
+    COUNT,
+    MODEL,
+    PRICE,
+    TEXT,
+    VARIABLE,
+    words,
+)
+
+
+class PriceDocument(Document):
+    """``price:`` of a model; wins over every price list."""
+
+    input: Annotated[Decimal | None, PRICE] = key("Input tokens. Required.", example="0.10")
+    output: Annotated[Decimal | None, PRICE] = key("Output tokens. Required.", example="0.40")
+    cached_input: Annotated[Decimal | None, PRICE] = key(
+        "Input tokens read from the provider's cache; as `input` unless given.", example="0.01"
+    )
+    cache_write: Annotated[Decimal | None, PRICE] = key(
+        "Input tokens written to the provider's cache; as `input` unless given.", example="0.125"
+    )
+    reasoning: Annotated[Decimal | None, PRICE] = key(
+        "Reasoning tokens; as `output` unless given.", example="0.40"
+    )
+
+
+class ModelDocument(Document):
+    """One entry of ``models:``, under the name that steps use."""
+
+    model: Annotated[str | None, MODEL] = key(
+        "The provider's name for the model, with the provider before it. Required."
+    )
+    api_base: Annotated[str | None, ADDRESS] = key(
+        "Address of an OpenAI-compatible server, if not the provider's own."
+    )
+    api_key_env: Annotated[str | None, VARIABLE] = key(
+        "The environment variable that holds the key, if not the provider's usual one."
+    )
+    region: Annotated[str | None, TEXT] = key(
+        "Region to ask in, where the provider has regions.", example="eu-central-1"
+    )
+    max_output_tokens: Annotated[int, COUNT] = key(
+        "Sent with every request: it bounds what one call can cost.",
+        default=DEFAULT_MAX_OUTPUT_TOKENS,
+        shown="4096",
+        example="4k",
+    )
+    effort: Annotated[
+        str | None, words("low", "none", "minimal", "medium", "high", "xhigh", "max")
+    ] = key("Reasoning effort, where the model has one.")
+    price: PriceDocument | None = key("A price of your own, in USD per million tokens.")
+
+    main: ClassVar[str] = "model"
+    hints: ClassVar[dict[str, str]] = {
+        "api_key": "keys do not belong in a policy; write `api_key_env: OPENAI_API_KEY`",
+        "max_tokens": "unknown key; write `max_output_tokens`",
+        "base_url": "unknown key; write `api_base`",
+        "name": "unknown key; the name stands before the colon, write `model` for the provider's",
+    }

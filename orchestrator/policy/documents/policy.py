@@ -1,0 +1,107 @@
+"""The shape of a policy file: every key, how its value is written, and what it means.
+
+One definition serves four readers: the loader, the JSON Schema for editors, the reference in
+``docs/policy.md`` and ``policy explain``. Nothing is required here, because any layer may leave
+out what another one says; :mod:`orchestrator.policy.crosschecks` judges the merged whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from orchestrator.policy.documents.base import Document, key
+from orchestrator.policy.documents.budgets import BudgetsDocument
+from orchestrator.policy.documents.limits import LimitsDocument
+from orchestrator.policy.documents.models import ModelDocument
+from orchestrator.policy.documents.steps import StepDocument
+from orchestrator.policy.forms import (
+    DURATION,
+    HOLDER,
+    NAME,
+    NOT_BUILT,
+    TEXT,
+    words,
+)
+
+
+class AgentDocument(Document):
+    """One entry of ``agents:``, and the part of a policy that an agent may override."""
+
+    description: Annotated[str | None, TEXT] = key(
+        "For people; has no effect.", example="Answers questions about the catalogue"
+    )
+    cost_center: Annotated[str | None, TEXT] = key("Kept with every cost, for reports.")
+    models: dict[Annotated[str, NAME], ModelDocument] = key(
+        "The models, each under a name of yours. At least one.", default={}
+    )
+    budgets: BudgetsDocument = key("Amounts of money.", default=BudgetsDocument())
+    limits: LimitsDocument = key("What stops one task.", default=LimitsDocument())
+    steps: dict[Annotated[str, NAME], StepDocument] = key(
+        'How each step chooses its model; `"*"` speaks for all.', default={}
+    )
+    unknown_price: Annotated[
+        Literal["refuse", "estimate", "free"], words("refuse", "estimate", "free")
+    ] = key(
+        "A model without a known price: `refuse` it under a budget, `estimate` its cost, or take"
+        " it as `free`.",
+        default="refuse",
+        shown="refuse",
+    )
+    server_errors: Annotated[Literal["free", "bound"], words("free", "bound")] = key(
+        "What an error 5xx with the provider's own message is booked at: nothing, or the most the"
+        " call could cost (for gateways that bill it).",
+        default="free",
+        shown="free",
+        example="bound",
+    )
+    keep_bodies: Annotated[float | None, DURATION] = key(
+        "How long prompts and replies are kept; without it until the task completes, or 30 days"
+        " after a halt.",
+        example="30d",
+    )
+    durability: Annotated[Literal["async", "sync", "exit"], words("async", "sync", "exit")] = key(
+        "When checkpoints are written: beside the next step, before it, or at the end only.",
+        default="async",
+        shown="async",
+        example="sync",
+    )
+    memo: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    judge: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    tools: Annotated[None, NOT_BUILT] = key("Not built yet.")
+
+    hints: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            ("org", "team", "extends", "agents"), "is not for one agent; move it to the top level"
+        ),
+        **dict.fromkeys(
+            ("timeout", "model_calls", "tool_calls", "tokens", "repeats"),
+            "unknown key here; move it under `limits:`",
+        ),
+        **dict.fromkeys(
+            ("confidence", "checks", "below_threshold"), "unknown key here; move it under `steps:`"
+        ),
+    }
+
+
+class PolicyDocument(AgentDocument):
+    """A policy file."""
+
+    extends: Annotated[str | None, TEXT] = key(
+        "The file this one builds on, relative to this file.", example="../org.yaml"
+    )
+    org: Annotated[str, HOLDER] = key(
+        "The organisation.", default="default", shown="default", example="acme"
+    )
+    team: Annotated[str, HOLDER] = key("The team.", default="default", shown="default")
+    agents: dict[Annotated[str, HOLDER], AgentDocument] = key(
+        "Overrides for single agents, by their names.", default={}
+    )
+
+    hints: ClassVar[dict[str, str]] = {
+        name: hint
+        for name, hint in AgentDocument.hints.items()
+        if name not in {"org", "team", "extends", "agents"}
+    }
