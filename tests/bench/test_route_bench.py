@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from orchestrator.bench.route.baselines import BASELINES, baselines, mixed
-from orchestrator.bench.route.estimates import Estimates
-from orchestrator.bench.route.evidence import Evidence
 from orchestrator.bench.route.experiment import run_seed
-from orchestrator.bench.route.export import export
 from orchestrator.bench.route.policy import follow, prices
 from orchestrator.bench.route.report import bench
 from orchestrator.bench.route.setup import Setup, TableError
 from orchestrator.bench.route.table import load
 from orchestrator.routing.cascade import Price
+from orchestrator.routing.learning.estimates import Estimates
+from orchestrator.routing.learning.evidence import Evidence
+from orchestrator.routing.learning.export import export
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 RECORDED = Path(os.environ.get("ORCHESTRATOR_RECORDED", BESIDE))

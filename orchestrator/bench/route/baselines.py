@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from orchestrator.bench.route.estimates import Estimates
 from orchestrator.bench.route.metrics import Point
-from orchestrator.bench.route.table import Table
 from orchestrator.routing.estimate.fitting import Codes
+from orchestrator.routing.learning.cases import Cases
+from orchestrator.routing.learning.estimates import Estimates
 
 Baseline = Literal[
     "all_cheapest",
@@ -26,18 +26,18 @@ _WITHIN = 0.01
 _FIXED = 0.8
 
 
-def best_single(table: Table, labelled: Codes) -> int:
+def best_single(table: Cases, labelled: Codes) -> int:
     """The model with the best mean score on the labelled questions; of equals the cheapest."""
     quality, cost = table.score[labelled].mean(axis=0), table.cost[labelled].mean(axis=0)
     return int(np.lexsort((cost, -quality))[0])
 
 
-def single(table: Table, rows: Codes, model: int) -> Point:
+def single(table: Cases, rows: Codes, model: int) -> Point:
     """Cost and quality of one model."""
     return float(table.cost[rows, model].mean()), float(table.score[rows, model].mean())
 
 
-def baselines(table: Table, labelled: Codes, rows: Codes, at_cost: float) -> dict[Baseline, Point]:
+def baselines(table: Cases, labelled: Codes, rows: Codes, at_cost: float) -> dict[Baseline, Point]:
     """Cost and quality of the baselines that need no estimates; all choices on labelled rows.
 
     Args:
@@ -68,7 +68,7 @@ def mixed(low: Point, high: Point, at_cost: float) -> Point:
     return low[0] + share * (high[0] - low[0]), low[1] + share * (high[1] - low[1])
 
 
-def oracle(table: Table, rows: Codes) -> Point:
+def oracle(table: Cases, rows: Codes) -> Point:
     """The cheapest of the models that score best, known beforehand for each question."""
     score, cost = table.score[rows], table.cost[rows]
     among = np.where(score == score.max(axis=1, keepdims=True), cost, np.inf)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.bench.route.table import Table
 from orchestrator.routing.estimate.fitting import ClassMeans, Codes, Matrix
+from orchestrator.routing.learning.cases import Cases
 
 _LABELS_EACH = 50
 """Labels that each further candidate needs: many models on few labels reward luck."""
@@ -14,7 +14,7 @@ _CHEAP = 0.25
 """A probe costs at most this share of the best model: its reply is evidence first."""
 
 
-def shortlist(table: Table, labelled: Codes) -> tuple[int, ...]:
+def shortlist(table: Cases, labelled: Codes) -> tuple[int, ...]:
     """The models worth routing to: none is better for less, then those best in some class."""
     score, cost = table.score[labelled], table.cost[labelled].mean(axis=0)
     quality = score.mean(axis=0)
@@ -29,7 +29,7 @@ def shortlist(table: Table, labelled: Codes) -> tuple[int, ...]:
     return tuple(sorted({*keep, *_cheap(quality, cost), *rest[: max(0, room)]}))
 
 
-def probes(table: Table, labelled: Codes) -> tuple[int, ...]:
+def probes(table: Cases, labelled: Codes) -> tuple[int, ...]:
     """The best of the cheap models, whose replies and agreement are evidence for the others."""
     cost = table.cost[labelled].mean(axis=0)
     found = _cheap(table.score[labelled].mean(axis=0), cost)
@@ -41,7 +41,7 @@ def _cheap(quality: Matrix, cost: Matrix) -> list[int]:
     return [int(model) for model in sorted(cheap, key=lambda m: -quality[m])[:_PROBES]]
 
 
-def _by_use(table: Table, labelled: Codes, score: Matrix, cost: Matrix) -> list[int]:
+def _by_use(table: Cases, labelled: Codes, score: Matrix, cost: Matrix) -> list[int]:
     """Models by how often the class means would choose them, over all prices."""
     means = ClassMeans.fit(table.classes[labelled], len(table.groups), score).left_out
     used = np.zeros(len(cost))

@@ -16,9 +16,6 @@ from orchestrator.bench.route.baselines import (
     single,
 )
 from orchestrator.bench.route.candidates import probes, shortlist
-from orchestrator.bench.route.estimates import Estimates
-from orchestrator.bench.route.evidence import Evidence
-from orchestrator.bench.route.export import export
 from orchestrator.bench.route.metrics import Point
 from orchestrator.bench.route.operating import balance, reach
 from orchestrator.bench.route.policy import follow, prices
@@ -28,6 +25,9 @@ from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, certi
 from orchestrator.routing.estimate.calibration import Calibration, in_levels
 from orchestrator.routing.estimate.calibration import fit as calibrate
 from orchestrator.routing.estimate.fitting import Codes, Matrix
+from orchestrator.routing.learning.estimates import Estimates
+from orchestrator.routing.learning.evidence import Evidence
+from orchestrator.routing.learning.export import export
 
 TWO = 2
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.bench.route.estimates import Estimates, Run
 from orchestrator.bench.route.metrics import Point
 from orchestrator.routing.cascade import excess_table
 from orchestrator.routing.estimate.fitting import Codes, Matrix
+from orchestrator.routing.learning.estimates import Estimates, Run
 
 _POINTS, _EXCESS = (np.array(column) for column in excess_table())
 

@@ -11,10 +11,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from orchestrator.bench.route.baselines import BASELINES
-from orchestrator.bench.route.evidence import Evidence
 from orchestrator.bench.route.experiment import Result, run_seed
 from orchestrator.bench.route.setup import Setup, TableError
 from orchestrator.bench.route.table import Table, load
+from orchestrator.routing.learning.evidence import Evidence
 
 Report = dict[str, Any]
 """JSON; the names are those of the documentation of ``bench route``."""

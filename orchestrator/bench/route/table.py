@@ -7,14 +7,14 @@ import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, isnan
 from pathlib import Path
 
 import numpy as np
 
 from orchestrator.bench.route.setup import TableError
-from orchestrator.routing.estimate.fitting import Codes, Matrix
+from orchestrator.routing.learning.cases import Cases
 
 _LONG = frozenset({"query_id", "model", "score"})
 _COST = "|total_cost"
@@ -28,34 +28,16 @@ _CSV_FIELD = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Questions by models.
+class Table(Cases):
+    """Cases that were read from a file.
 
     Attributes:
-        models: Names, in the order asked for.
-        score: 0 to 1, one row per question, one column per model.
-        cost: USD of each reply.
-        prompts: The question, empty where unknown.
-        replies: The text of each reply, empty where unknown.
-        classes: The class of each question, as a number.
-        groups: What those numbers stand for.
         cost_sources: Where the costs come from; an estimate is never shown as measured.
         left_out: How many questions were left out, for not all of the models answered them.
     """
 
-    models: tuple[str, ...]
-    score: Matrix
-    cost: Matrix
-    prompts: tuple[str, ...]
-    replies: tuple[tuple[str, ...], ...]
-    classes: Codes
-    groups: tuple[str, ...]
     cost_sources: tuple[str, ...]
     left_out: int = 0
-
-    def __len__(self) -> int:
-        """How many questions there are."""
-        return len(self.prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +178,4 @@ def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
         groups=groups,
         cost_sources=tuple(sorted(sources - {""})),
         left_out=len(by_query) - len(kept),
-    )
-
-
-def select(table: Table, models: Sequence[int]) -> Table:
-    """The table with only these models, in this order."""
-    order = list(models)
-    return replace(
-        table,
-        models=tuple(table.models[m] for m in order),
-        score=table.score[:, order],
-        cost=table.cost[:, order],
-        replies=tuple(tuple(replies[m] for m in order) for replies in table.replies),
     )

@@ -7,15 +7,15 @@ from time import thread_time_ns
 
 import numpy as np
 
-from orchestrator.bench.route.table import Table
 from orchestrator.routing.cascade import Price
+from orchestrator.routing.learning.cases import Cases
 from orchestrator.routing.router import Router
 
 _ROWS = 300
 
 
 def decision_us(
-    router: Router, table: Table, probes: Sequence[int], price: float
+    router: Router, table: Cases, probes: Sequence[int], price: float
 ) -> dict[str, float]:
     """Processor time of decisions in microseconds: the first of a case, one after each probe.
 

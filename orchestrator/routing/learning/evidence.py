@@ -1,4 +1,4 @@
-"""The features of a whole table, computed once and shared by all seeds."""
+"""The features of many cases, computed once and shared by all fits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import combinations
 
 import numpy as np
 
-from orchestrator.bench.route.table import Table, select
 from orchestrator.routing.estimate.features import Endings, Read, compare, read
 from orchestrator.routing.estimate.fitting import Codes, Matrix
+from orchestrator.routing.learning.cases import Cases, select
 from orchestrator.routing.signals.hashing import WIDTH, hashed
 from orchestrator.routing.signals.text import prompt_signals
 
@@ -27,7 +27,7 @@ class Evidence:
         one_hot: The class of each question.
     """
 
-    table: Table
+    table: Cases
     prompt: Matrix
     words: Matrix
     one_hot: Matrix
@@ -35,7 +35,7 @@ class Evidence:
     _pairs: dict[tuple[str, str], Matrix] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: Table) -> Evidence:
+    def of(cls, table: Cases) -> Evidence:
         """Compute what is known before any reply."""
         words = np.zeros((len(table), WIDTH))
         for row, prompt in enumerate(table.prompts):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.bench.route.evidence import Evidence
 from orchestrator.routing.estimate.fitting import Block, ClassMeans, Codes, Matrix, Ridge, fit
+from orchestrator.routing.learning.evidence import Evidence
 
 FEW = 30
 """Labels below which only class means are used."""

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from orchestrator.bench.route.estimates import Estimates, Run
 from orchestrator.routing.estimate.calibration import Calibration
 from orchestrator.routing.estimate.fitting import ClassMeans, Matrix, Ridge
 from orchestrator.routing.estimate.served import Served
+from orchestrator.routing.learning.estimates import Estimates, Run
 from orchestrator.routing.router import Prospect, Router
 
 _WORDS = 3

@@ -1,0 +1,1 @@
+"""What is learned from cases whose outcomes are known."""
