@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import bench, demo, memo, policy, replay, report, run, task
+from orchestrator.cli import bench, demo, doctor, init, memo, policy, replay, report, run, task
 from orchestrator.cli.output import FAILED, MISTAKEN
 from orchestrator.core.errors import Fenced, OrchestratorError
 from orchestrator.version import __version__
@@ -26,6 +26,8 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 app.command()(demo.demo)
+app.command()(init.init)
+app.command()(doctor.doctor)
 app.command()(run.run)
 app.add_typer(task.app, name="task")
 app.add_typer(report.app, name="report")

@@ -58,6 +58,17 @@ class LiteLLMClient:
         if self._litellm is None:
             self._litellm, self._explain = await asyncio.to_thread(_load)
 
+    def missing_keys(self, settings: ModelSettings) -> tuple[str, ...]:
+        """The environment variables a model needs that are not set; seldom more than one.
+
+        Call it after :meth:`open`. Nothing is asked: whether a key is right only a provider knows.
+        """
+        if settings.api_key_env is not None:
+            return () if os.environ.get(settings.api_key_env) else (settings.api_key_env,)
+        if settings.api_base is not None:
+            return ()
+        return tuple(self._litellm.validate_environment(settings.model)["missing_keys"])
+
     async def aclose(self) -> None:
         """Close the connections that LiteLLM keeps for this event loop."""
         if self._litellm is None:
