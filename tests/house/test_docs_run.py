@@ -24,7 +24,7 @@ from orchestrator.testing.upstream.server import Upstream
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "docs" / "cli.md"
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {GENERATED})
-NOT_OURS = {"cd", "export", "git", "pip", "uv"}
+NOT_OURS = {".", "cd", "export", "git", "pip", "uv"}
 
 
 def run_python(example: Example) -> None:
