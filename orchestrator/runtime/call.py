@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, repeat
-from math import inf
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from orchestrator.core.errors import ModelRejected
 from orchestrator.core.events import StepDecided
 from orchestrator.core.halt import Halt
-from orchestrator.core.money import Money
-from orchestrator.ledger.records import AttemptKind, Decision
+from orchestrator.ledger.records import Decision
 from orchestrator.models.protocol import ModelCallError
-from orchestrator.models.retry import retrying
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
 from orchestrator.runtime.actions import Action, actions
-from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTimedOut, perform
-from orchestrator.runtime.engine import mirror
+from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.memory import Memory
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
-from orchestrator.runtime.rest import RunClock
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
 
-OnText = Callable[[str], None]
-
 
 @dataclass(slots=True)
-class Asking:
-    """One ask on its way: what it is and what it has cost so far."""
+class Asking(Errand):
+    """One ask on its way, with what it has of the memo."""
 
-    run: TaskRun
-    request: AskRequest
-    place: Place
-    key: str
-    memory: Memory
-    on_text: OnText | None = None
-    shown: bool = False
-    cost: Money = Money.ZERO
-
-    def show(self, text: str) -> None:
-        """Hand on a piece of a streamed reply."""
-        assert self.on_text is not None
-        self.shown = True
-        self.on_text(text)
+    memory: Memory = field(kw_only=True)
 
 
 async def call(
@@ -65,9 +44,9 @@ async def call(
     key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = Asking(run, request, place, key, Memory(run, request, place, key), on_text)
-    await _join_earlier(run, key)
-    judged = [await judge(run, request, paid) for paid in run.journal.replies.get(key, ())]
+    asking = Asking(run, request, place, key, on_text, memory=Memory(run, request, place, key))
+    await join_earlier(run, key)
+    judged = [await judge(asking, paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
@@ -86,7 +65,7 @@ async def _recalled(asking: Asking, remembered: JournaledReply | None) -> Judged
     if remembered is None:
         return None
     run, request = asking.run, asking.request
-    judged = await judge(run, request, remembered)
+    judged = await judge(asking, remembered)
     if not judged.verdict.accepted:
         return None
     if halt := run.gauge.before_hit(request.step, request.digest, asking.key):
@@ -99,9 +78,9 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
     run, request, place = asking.run, asking.request, asking.place
     failures: list[ModelCallError] = []
     for action in _untried(run, request, judged):
-        _stop_if_halted(asking)
+        stop_if_halted(asking)
         try:
-            paid = await _obtain(asking, action, kind="escalation" if judged else "ask")
+            paid = await obtain(asking, action, kind="escalation" if judged else "ask")
         except AttemptRefused as refused:
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
@@ -111,7 +90,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
                 raise
             failures.append(error)
             continue
-        judged.append(await judge(run, request, paid))
+        judged.append(await judge(asking, paid))
         if judged[-1].verdict.accepted or asking.on_text is not None:
             return judged[-1]
     if failures and not judged:
@@ -139,76 +118,10 @@ def _replayed(run: TaskRun, request: AskRequest, paid: JournaledReply, decision:
     return Judged.replay(request, paid, decision).reply
 
 
-async def _join_earlier(run: TaskRun, key: str) -> None:
-    """Wait for an attempt that an earlier execution of this node left on its way."""
-    earlier = run.journal.in_flight.get(key)
-    if earlier is not None:
-        await asyncio.wait([asyncio.wrap_future(mirror(earlier))])
-
-
 def _untried(run: TaskRun, request: AskRequest, judged: Sequence[Judged]) -> Sequence[Action]:
     """The candidates for this request, cheapest first, without those that answered already."""
     answered = {one.paid.model for one in judged}
     return [one for one in actions(run, request) if one.settings.name not in answered]
-
-
-def _stop_if_halted(asking: Asking) -> None:
-    if stopped := asking.run.stopped():
-        raise asking.run.refuse(stopped, asking.place)
-
-
-async def _obtain(asking: Asking, action: Action, *, kind: AttemptKind) -> JournaledReply:
-    """Get a reply of one action, trying again where a retry can help."""
-    run, request = asking.run, asking.request
-    name, endpoint = action.settings.name, action.settings.endpoint
-    if not run.services.latch.admits(endpoint):
-        message = f"{name} is not asked for now: {run.services.latch.reason(endpoint)}"
-        raise ModelCallError(kind="not_connected", message=message)
-    kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
-    error: ModelCallError | None = None
-
-    async def once() -> JournaledReply:
-        nonlocal error
-        _stop_if_halted(asking)
-        order = AttemptOrder(
-            key=asking.key,
-            request_digest=request.digest,
-            step=request.step,
-            kind=next(kinds),
-            action=action,
-            request=request.to(action.settings),
-            finish=request.finish,
-            on_text=asking.show if asking.on_text is not None else None,
-        )
-        try:
-            return await _follow(asking, order)
-        except ModelCallError as failed:
-            error = failed
-            raise
-
-    def may_retry() -> bool:
-        return not (asking.shown or run.halt or isinstance(error, AttemptTimedOut))
-
-    remaining_s = run.deadline.remaining_s
-    return await retrying(
-        clock=RunClock(run),
-        budget=run.services.retry_budget(endpoint),
-        deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
-        may_retry=may_retry,
-    )(once)
-
-
-async def _follow(asking: Asking, order: AttemptOrder) -> JournaledReply:
-    """Leave an attempt to the engine and wait for it; whoever stops waiting does not stop it."""
-    run = asking.run
-    landing = run.launch(order.slot, perform(run, order), order.key)
-    try:
-        await asyncio.wrap_future(mirror(landing))
-    except asyncio.CancelledError:
-        run.withdraw(order.slot)
-        raise
-    asking.cost += order.slot.cost
-    return landing.result()
 
 
 def _decide(asking: Asking, judged: Judged) -> Reply:

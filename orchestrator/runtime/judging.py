@@ -11,10 +11,10 @@ from orchestrator.routing.checks.function import check_function
 from orchestrator.routing.checks.schema import check_schema
 from orchestrator.routing.judge import built_in_checks
 from orchestrator.routing.verdict import Verdict, combine
+from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
-from orchestrator.runtime.task_run import TaskRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ class Judged:
         return replace(self.reply, cost=cost)
 
 
-async def judge(run: TaskRun, request: AskRequest, paid: JournaledReply) -> Judged:
+async def judge(errand: Errand, paid: JournaledReply) -> Judged:
     """Run the step's checks and the user's own on a reply."""
-    step = run.policy.steps[request.step]
+    request = errand.request
+    step = errand.run.policy.steps[request.step]
     schema = request.schema_type or request.schema
     results, parsed = built_in_checks(paid.completion, step, schema)
     verdict = combine(results)

@@ -1,0 +1,130 @@
+"""Getting a reply of a model on behalf of an ask: attempts, retries, and waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+from math import inf
+
+from orchestrator.core.money import Money
+from orchestrator.ledger.records import AttemptKind
+from orchestrator.models.protocol import ModelCallError
+from orchestrator.models.retry import retrying
+from orchestrator.runtime.actions import Action
+from orchestrator.runtime.attempt import AttemptOrder, AttemptTimedOut, perform
+from orchestrator.runtime.engine import mirror
+from orchestrator.runtime.journal import JournaledReply
+from orchestrator.runtime.places import Place
+from orchestrator.runtime.request import AskRequest
+from orchestrator.runtime.rest import RunClock
+from orchestrator.runtime.task_run import TaskRun
+
+OnText = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Errand:
+    """What a model is asked on behalf of an ask, and what that has cost so far.
+
+    Attributes:
+        run: The task.
+        request: What is asked.
+        place: The node that asks.
+        key: The journal key: whoever has the same errand finds its replies.
+        on_text: Told of each piece of a streamed reply.
+        shown: Whether a piece was told.
+        cost: What it has cost so far.
+    """
+
+    run: TaskRun
+    request: AskRequest
+    place: Place
+    key: str
+    on_text: OnText | None = None
+    shown: bool = False
+    cost: Money = Money.ZERO
+
+    def show(self, text: str) -> None:
+        """Hand on a piece of a streamed reply."""
+        assert self.on_text is not None
+        self.shown = True
+        self.on_text(text)
+
+
+async def join_earlier(run: TaskRun, key: str) -> None:
+    """Wait for an attempt that an earlier execution of this node left on its way."""
+    earlier = run.journal.in_flight.get(key)
+    if earlier is not None:
+        await asyncio.wait([asyncio.wrap_future(mirror(earlier))])
+
+
+def stop_if_halted(errand: Errand) -> None:
+    """Refuse the node if the task has halted.
+
+    Raises:
+        Halted: If it has.
+    """
+    if stopped := errand.run.stopped():
+        raise errand.run.refuse(stopped, errand.place)
+
+
+async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> JournaledReply:
+    """Get a reply of one action, trying again where a retry can help.
+
+    Raises:
+        AttemptRefused: If no request may leave.
+        Halted: If the task halted meanwhile.
+        ModelCallError: If there is no usable answer.
+    """
+    run, request = errand.run, errand.request
+    name, endpoint = action.settings.name, action.settings.endpoint
+    if not run.services.latch.admits(endpoint):
+        message = f"{name} is not asked for now: {run.services.latch.reason(endpoint)}"
+        raise ModelCallError(kind="not_connected", message=message)
+    kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
+    error: ModelCallError | None = None
+
+    async def once() -> JournaledReply:
+        nonlocal error
+        stop_if_halted(errand)
+        order = AttemptOrder(
+            key=errand.key,
+            request_digest=request.digest,
+            step=request.step,
+            kind=next(kinds),
+            action=action,
+            request=request.to(action.settings),
+            finish=request.finish,
+            on_text=errand.show if errand.on_text is not None else None,
+        )
+        try:
+            return await _follow(errand, order)
+        except ModelCallError as failed:
+            error = failed
+            raise
+
+    def may_retry() -> bool:
+        return not (errand.shown or run.halt or isinstance(error, AttemptTimedOut))
+
+    remaining_s = run.deadline.remaining_s
+    return await retrying(
+        clock=RunClock(run),
+        budget=run.services.retry_budget(endpoint),
+        deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
+        may_retry=may_retry,
+    )(once)
+
+
+async def _follow(errand: Errand, order: AttemptOrder) -> JournaledReply:
+    """Leave an attempt to the engine and wait for it; whoever stops waiting does not stop it."""
+    run = errand.run
+    landing = run.launch(order.slot, perform(run, order), order.key)
+    try:
+        await asyncio.wrap_future(mirror(landing))
+    except asyncio.CancelledError:
+        run.withdraw(order.slot)
+        raise
+    errand.cost += order.slot.cost
+    return landing.result()
