@@ -19,31 +19,44 @@ from langchain_core.messages import (
     UsageMetadata,
 )
 from langchain_core.messages.tool import ToolCall as LangChainToolCall
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from orchestrator.core.halt import Halted
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import ToolCall
+from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.steps import Step
+
+
+class _HaltedInside(Exception):  # noqa: N818 - a halt on its way, never shown
+    """LangChain gathers asks and takes what is no ``Exception`` for an answer."""
+
+    def __init__(self, halted: Halted) -> None:
+        super().__init__(str(halted))
+        self.halted = halted
 
 
 class RoutedChatModel(BaseChatModel):
     """Asks whatever model the policy of ``step`` chooses, and pays for it from the task's budgets.
 
     Use it where an agent takes a chat model: in ``create_agent``, in a prebuilt or a hand-written
-    graph. It has no key and no address; those are the policy's. It works inside a task, that is in
-    a graph started by ``Orchestrator.run``.
+    graph. It has no key and no address; those are the policy's. In a graph started by
+    ``Orchestrator.run`` its calls belong to that task; elsewhere, where an orchestrator is open,
+    each call is a task of its own.
 
     Attributes:
         step: The step's name in the policy.
         finish: Whether it may draw on the task budget's ``finish_reserve``.
+        agent: Whose task a call outside of every task is; the step's name unless given.
     """
 
     step: str
     finish: bool = False
+    agent: str | None = None
 
     @property
     def _llm_type(self) -> str:
@@ -75,6 +88,13 @@ class RoutedChatModel(BaseChatModel):
             kwargs["tool_choice"] = choice
         return self.bind(tools=definitions, **kwargs)
 
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """As in every chat model; a halt comes through as what it is."""
+        try:
+            return await super().agenerate(*args, **kwargs)
+        except _HaltedInside as error:
+            raise error.halted from None
+
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -82,7 +102,10 @@ class RoutedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        reply = await self._step().ask(messages, **_asked(stop, kwargs))
+        try:
+            reply = await self._step().ask(messages, **_asked(stop, kwargs))
+        except Halted as halted:
+            raise _HaltedInside(halted) from None
         return _result(reply)
 
     def _generate(
@@ -101,6 +124,10 @@ class RoutedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        if RUNNING.get() is None:
+            reply = await self._step().ask(messages, **_asked(stop, kwargs))
+            yield ChatGenerationChunk(message=_last_chunk(reply.text, reply))
+            return
         async for piece in self._step().stream(messages, **_asked(stop, kwargs)):
             message = AIMessageChunk(content=piece.text)
             if piece.reply is not None:
@@ -111,7 +138,7 @@ class RoutedChatModel(BaseChatModel):
             yield chunk
 
     def _step(self) -> Step:
-        return Step(self.step, self.finish)
+        return Step(self.step, self.finish, self.agent)
 
 
 def _asked(stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from orchestrator.policy.load import load_policy
 from orchestrator.policy.records import Policy
 from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
-from orchestrator.runtime.context import RUNNING
+from orchestrator.runtime.context import OPENED, RUNNING
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
@@ -74,6 +74,7 @@ class Orchestrator:
         self._services: Services | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home: Engine | None = None
+        self._around: Orchestrator | None = None
 
     @classmethod
     def from_policy(
@@ -116,6 +117,7 @@ class Orchestrator:
             stack.push_async_callback(self._tasks.close)
             self._stack = stack.pop_all()
         self._loop = asyncio.get_running_loop()
+        self._enter_block()
         return self
 
     async def __aexit__(
@@ -125,6 +127,7 @@ class Orchestrator:
         trace: TracebackType | None,
     ) -> None:
         """Halt what still runs, wait for attempts in flight, then close."""
+        self._leave_block()
         self._loop = None
         await self._stack.aclose()
         self._tasks = None
@@ -139,6 +142,8 @@ class Orchestrator:
             home.stop()
             raise
         self._home = home
+        # The block is here, not on the thread that opened.
+        self._enter_block()
         return self
 
     def __exit__(
@@ -149,11 +154,28 @@ class Orchestrator:
     ) -> None:
         """Close what ``with`` opened."""
         assert self._home is not None
+        self._leave_block()
         try:
             self._home.submit(self.__aexit__(kind, error, trace)).result()
         finally:
             self._home.stop()
             self._home = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop it was opened on."""
+        self._opened()
+        assert self._loop is not None
+        return self._loop
+
+    def _enter_block(self) -> None:
+        self._around = OPENED.get()
+        OPENED.set(self)
+
+    def _leave_block(self) -> None:
+        # Not by a token: a fixture may leave in another context than it entered.
+        if OPENED.get() is self:
+            OPENED.set(self._around)
 
     # Running tasks
 

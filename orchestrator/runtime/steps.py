@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.runtime.call import call
-from orchestrator.runtime.context import running_task
-from orchestrator.runtime.request import Check, Prompt, ask_request
+from orchestrator.runtime.context import RUNNING, running_task
+from orchestrator.runtime.outermost import as_task
+from orchestrator.runtime.request import AskRequest, Check, Prompt, ask_request
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.stream import ReplyStream
 
@@ -18,13 +19,17 @@ from orchestrator.runtime.stream import ReplyStream
 class Step:
     """A named decision point of the running task, where a model is asked.
 
+    Outside of every task, but where an orchestrator is open, an ask is a task of its own.
+
     Attributes:
         name: The step's name in the policy.
         finish: Whether it may draw on the task budget's ``finish_reserve``.
+        agent: Whose task an ask outside of every task is; the step's name unless given.
     """
 
     name: str
     finish: bool = False
+    agent: str | None = None
 
     async def ask(
         self,
@@ -55,9 +60,8 @@ class Step:
         Raises:
             Halted: If the task's money, time or limits are used up. Let it pass.
             ModelRejected: If every candidate model rejected the request itself.
-            NoRunningTask: Outside a running task.
+            NoRunningTask: Outside a running task, where no orchestrator is open.
         """
-        run = running_task()
         request = ask_request(
             self.name,
             prompt,
@@ -68,6 +72,15 @@ class Step:
             parameters=parameters,
             labels=labels,
         )
+        if RUNNING.get() is None:
+            asked = [request.messages, request.parameters]
+            return await as_task(
+                lambda: self._answer(request), name=self.name, agent=self.agent, asked=asked
+            )
+        return await self._answer(request)
+
+    async def _answer(self, request: AskRequest) -> Reply:
+        run = running_task()
         return await call(run, request, run.places.here())
 
     def ask_sync(
