@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.memo.entry import NO_NEEDS, Entry, Kind, Needs
 from orchestrator.memo.flight import Flight
@@ -15,7 +14,8 @@ from orchestrator.memo.key import entry_key, request_digest
 from orchestrator.memo.settings import MemoSettings
 from orchestrator.memo.sharing import NotShareable, Partition, partition_for
 
-Purpose = Literal["answer", "refresh", "rerun"]
+Renewal = Literal["refresh", "rerun"]
+Purpose = Literal["answer"] | Renewal
 HitState = Literal["fresh", "stale", "error"]
 
 
@@ -34,7 +34,8 @@ class Ask:
         policy_version: Digest of what chooses the model.
         prompt_version: Version of the prompt, or of the tool.
         draw: What tells this ask from all others (the task's id and the journal key), for the draw
-            of re-runs; empty: never drawn.
+            of re-runs.
+        refused: The entry this asker was given before and its own check refused.
     """
 
     scope: Scope
@@ -47,6 +48,14 @@ class Ask:
     policy_version: str = ""
     prompt_version: str = ""
     draw: str = ""
+    refused: Entry | None = None
+
+    def refuses(self, entry: Entry) -> bool:
+        """Whether ``entry`` is the one this asker refused."""
+        before = self.refused
+        if before is None:
+            return False
+        return (entry.created_s, entry.reply) == (before.created_s, before.reply)
 
     def digest(self) -> bytes:
         """The digest of what is asked.
@@ -83,7 +92,6 @@ class Lease:
         sources: The sources of the step, and of what is known, as they were before asking.
         known: The entry there is, if there is one.
         expires_s: Until when that may answer if asking fails.
-        allowance: What was set aside for a refresh or a re-run.
         open: Whether it still has to be put or released.
     """
 
@@ -95,7 +103,6 @@ class Lease:
     purpose: Purpose = "answer"
     known: Entry | None = None
     expires_s: float = 0.0
-    allowance: Money = Money.ZERO
     open: bool = True
 
     def reads(self) -> dict[str, str]:
@@ -117,14 +124,15 @@ class Hit:
             ``stale_if_error``).
         age_s: Seconds since it was stored.
         shared: Whether this ask waited for another asker's answer.
-        renewal: The lease to ask anew in the background, if that was drawn and has an allowance.
+        due: Why it is to be asked anew in the background (:meth:`Memo.renew`): it is stale, or it
+            was drawn to be verified; ``None`` if it is not.
     """
 
     entry: Entry
     state: HitState
     age_s: float
     shared: bool = False
-    renewal: Lease | None = None
+    due: Renewal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

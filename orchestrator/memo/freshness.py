@@ -108,15 +108,15 @@ def _changed(entry: Entry, sources: Mapping[str, Source]) -> tuple[str, float] |
     return name, since_s
 
 
-def drawn(rate: float, *, seed: int, ask: str) -> bool:
+def drawn(rate: float, *, ask: str, seed: int = 0) -> bool:
     """Whether one ask belongs to the sample that is asked anew.
 
     The draw depends on nothing but its arguments, so a replay draws the same.
 
     Args:
         rate: The share of asks to draw.
-        seed: The seed.
         ask: What tells this ask from all others (the task and its journal key).
+        seed: The seed.
     """
     if rate <= 0:
         return False

@@ -21,16 +21,13 @@ from collections.abc import Mapping
 from typing import Self
 
 from orchestrator.core.clock import Clock, SystemClock
-from orchestrator.core.money import Money
-from orchestrator.memo.allowance import DailyAllowance
-from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Purpose, Put
+from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Put, Renewal
 from orchestrator.memo.backing import Backing
 from orchestrator.memo.entry import NO_NEEDS, Answer, Entry
 from orchestrator.memo.faults import Fault, FaultGuard, OnFault
 from orchestrator.memo.flight import Flight, Flights, Signal, WaitedOut
 from orchestrator.memo.freshness import Source, Verdict, drawn, judge
 from orchestrator.memo.key import Unkeyable, entry_key
-from orchestrator.memo.settings import UpkeepSettings
 from orchestrator.memo.sharing import NotShareable
 from orchestrator.memo.stats import MemoStats
 from orchestrator.memo.store import Store
@@ -38,6 +35,7 @@ from orchestrator.memo.store import Store
 _POLL_FIRST_S = 0.002
 _POLL_LAST_S = 0.05
 _ABSENT = Verdict("expired", "it was not asked before")
+_REFUSED = Verdict("unfit", "this asker's own check refused it")
 
 
 def ignore_faults(_fault: Fault) -> None:
@@ -55,20 +53,13 @@ class Memo:
         store: Store,
         *,
         clock: Clock | None = None,
-        upkeep: UpkeepSettings | None = None,
         on_fault: OnFault = ignore_faults,
     ) -> None:
         """Name the parts; nothing is opened before :meth:`open`."""
         self.stats = MemoStats()
         self._clock = clock or SystemClock()
-        self._upkeep = upkeep or UpkeepSettings()
         self._backing = Backing(store, FaultGuard(self._clock, on_fault), self._clock)
         self._flights = Flights(self._over)
-        self._allowances: Mapping[Purpose, DailyAllowance] = {
-            "answer": DailyAllowance(None, self._clock),
-            "refresh": DailyAllowance(self._upkeep.refresh_per_day, self._clock),
-            "rerun": DailyAllowance(self._upkeep.rerun_per_day, self._clock),
-        }
 
     async def open(self) -> None:
         """Open the store. One that cannot be opened is reported, and every ask is a miss."""
@@ -104,7 +95,7 @@ class Memo:
         key, digest = keyed
         entry, verdict = await self._find(ask, key)
         if entry is not None and verdict.answers:
-            return await self._hit(ask, entry, verdict, digest)
+            return self._hit(ask, entry, verdict)
         until = None if wait_s is None else time.monotonic() + wait_s
         while True:
             turn = self._flights.join(key)
@@ -118,7 +109,7 @@ class Memo:
             # Whatever an answer's time, it is fresh for those who waited for it.
             verdict = await self._judge(ask, outcome, outcome.created_s)
             if verdict.answers:
-                return await self._hit(ask, outcome, verdict, digest, shared=True)
+                return self._hit(ask, outcome, verdict, shared=True)
 
     async def put(self, lease: Lease, answer: Answer, *, differs: bool = True) -> Put:
         """Offer an accepted answer, and give it to everyone who waits for it.
@@ -133,7 +124,6 @@ class Memo:
         if not lease.open:
             return Put(stored=False, reason="released")
         lease.open = False
-        self._allowances[lease.purpose].correct(lease.allowance, answer.cost)
         step = lease.ask.step
         if lease.purpose == "rerun":
             self.stats.rerun(step, differs=differs)
@@ -160,8 +150,31 @@ class Memo:
         """Give up asking: exactly one of those who wait asks instead. After a put: nothing."""
         if lease is not None and lease.open:
             lease.open = False
-            self._allowances[lease.purpose].correct(lease.allowance, Money.ZERO)
             self._flights.hand_over(lease.flight)
+
+    async def renew(self, ask: Ask, hit: Hit) -> Lease | None:
+        """The lease to ask anew what has answered; ``None`` if someone does, or has done so.
+
+        Until it is put or released, others are answered by the entry for as long as it may answer,
+        and then wait for the lease as for any other.
+        """
+        assert hit.due is not None
+        flight = self._flights.lead(hit.entry.key)
+        if flight is None:
+            return None
+        lease = None
+        try:
+            flight.claimed = bool(await self._backing.claim(flight.key))
+            if flight.claimed:
+                entry, verdict = await self._find(ask, flight.key)
+                if entry == hit.entry and verdict.answers:
+                    lease = await self._lease(flight, ask, ask.digest(), entry)
+        finally:
+            if lease is None:
+                self._flights.hand_over(flight)
+        if lease is not None:
+            lease.purpose = hit.due
+        return lease
 
     def if_error(self, lease: Lease | None) -> Hit | None:
         """The expired entry that may answer now that asking failed (``stale_if_error``)."""
@@ -210,7 +223,7 @@ class Memo:
             entry, verdict = await self._find(ask, flight.key)
             if entry is not None and verdict.answers:
                 self._flights.land(flight, entry)
-                return await self._hit(ask, entry, verdict, digest, shared=True)
+                return self._hit(ask, entry, verdict, shared=True)
             lease = await self._lease(flight, ask, digest, entry)
         except BaseException:
             self._flights.hand_over(flight)
@@ -254,29 +267,6 @@ class Memo:
             ask=ask, digest=digest, key=flight.key, flight=flight, sources=sources, known=known
         )
 
-    async def _renewal(
-        self, purpose: Purpose, ask: Ask, entry: Entry, digest: bytes
-    ) -> Lease | None:
-        """A lease to ask ``entry`` anew, if that has an allowance and no one does it already."""
-        allowance = self._allowances[purpose]
-        if not allowance.take(entry.cost):
-            return None
-        lease = None
-        flight = self._flights.lead(entry.key)
-        if flight is not None:
-            try:
-                flight.claimed = bool(await self._backing.claim(entry.key))
-                if flight.claimed:
-                    lease = await self._lease(flight, ask, digest, entry)
-            finally:
-                if lease is None:
-                    self._flights.hand_over(flight)
-        if lease is None:
-            allowance.correct(entry.cost, Money.ZERO)
-            return None
-        lease.purpose, lease.allowance = purpose, entry.cost
-        return lease
-
     def _over(self, flight: Flight) -> None:
         """A flight is over: give its claim back."""
         if flight.claimed:
@@ -291,6 +281,8 @@ class Memo:
         return entry, await self._judge(ask, entry, self._now_s())
 
     async def _judge(self, ask: Ask, entry: Entry, now_s: float) -> Verdict:
+        if ask.refuses(entry):
+            return _REFUSED
         sources: Mapping[str, Source] = {}
         if entry.reads:
             sources = await self._backing.sources(entry.tenant, entry.reads)
@@ -330,7 +322,9 @@ class Memo:
     def _outdone(self, lease: Lease, entry: Entry, *, differs: bool) -> bool:
         """Whether the entry there is is still fresh, and in every way at least as strong."""
         known = lease.known
-        if known is None or known.key != entry.key or (lease.purpose == "rerun" and differs):
+        if known is None or known.key != entry.key or lease.ask.refuses(known):
+            return False
+        if lease.purpose == "rerun" and differs:
             return False
         verdict = judge(
             known,
@@ -345,17 +339,11 @@ class Memo:
             and (known.confidence or 0.0) >= (entry.confidence or 0.0)
         )
 
-    async def _hit(
-        self, ask: Ask, entry: Entry, verdict: Verdict, digest: bytes, *, shared: bool = False
-    ) -> Hit:
-        renewal = None
+    def _hit(self, ask: Ask, entry: Entry, verdict: Verdict, *, shared: bool = False) -> Hit:
         if verdict.state == "stale":
-            renewal = await self._renewal("refresh", ask, entry, digest)
-            return self._served(ask, entry, "stale", shared=shared, renewal=renewal)
-        rate = ask.settings.rerun_rate
-        if rate and drawn(rate, seed=self._upkeep.seed, ask=ask.draw):
-            renewal = await self._renewal("rerun", ask, entry, digest)
-        return self._served(ask, entry, "fresh", shared=shared, renewal=renewal)
+            return self._served(ask, entry, "stale", shared=shared, due="refresh")
+        is_drawn = drawn(ask.settings.rerun_rate, ask=ask.draw)
+        return self._served(ask, entry, "fresh", shared=shared, due="rerun" if is_drawn else None)
 
     def _served(
         self,
@@ -364,11 +352,11 @@ class Memo:
         state: HitState,
         *,
         shared: bool = False,
-        renewal: Lease | None = None,
+        due: Renewal | None = None,
     ) -> Hit:
         self.stats.hit(ask.step, entry, state=state, shared=shared)
         age_s = self._now_s() - entry.created_s
-        return Hit(entry=entry, state=state, age_s=age_s, shared=shared, renewal=renewal)
+        return Hit(entry=entry, state=state, age_s=age_s, shared=shared, due=due)
 
     def _miss(self, ask: Ask, reason: str, why: str, lease: Lease | None = None) -> Miss:
         self.stats.miss(ask.step, reason)

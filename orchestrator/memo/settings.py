@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.money import Money
 from orchestrator.memo.sharing import Share
 
 DEFAULT_SIZE_LIMIT_BYTES = 2**30
@@ -87,18 +86,3 @@ class StoreSettings:
     max_entries: int | None = None
     max_age_s: float = DEFAULT_MAX_AGE_S
     max_value_bytes: int = MAX_VALUE_BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpkeepSettings:
-    """What the memo may spend on itself; ``None``: nothing, and that kind of upkeep is off.
-
-    Attributes:
-        refresh_per_day: For asking stale entries anew in the background.
-        rerun_per_day: For the sampled re-runs that measure the stale rate.
-        seed: Of the draw of re-runs: same seed and same asks, same draw.
-    """
-
-    refresh_per_day: Money | None = None
-    rerun_per_day: Money | None = None
-    seed: int = 0

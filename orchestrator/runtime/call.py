@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.core.errors import ModelRejected
@@ -51,7 +51,7 @@ async def call(
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
     async with asking.memory as memory:
-        remembered = await _recalled(asking, await memory.recall())
+        remembered = await _recalled(asking, memory.recall)
         if remembered is not None:
             return _decide(asking, remembered)
         chosen = await _ask_models(asking, judged)
@@ -60,17 +60,21 @@ async def call(
     return reply
 
 
-async def _recalled(asking: Asking, remembered: JournaledReply | None) -> Judged | None:
-    """What the memo remembers, if it passes the checks of this ask too."""
-    if remembered is None:
-        return None
+async def _recalled(
+    asking: Asking, recall: Callable[[], Awaitable[JournaledReply | None]]
+) -> Judged | None:
+    """What the memo remembers, if it passes the checks of this ask too.
+
+    What they refuse is not what ``recall`` gives next: another entry, or the duty to ask.
+    """
     run, request = asking.run, asking.request
-    judged = await judge(asking, remembered)
-    if not judged.verdict.accepted:
-        return None
-    if halt := run.gauge.before_hit(request.step, request.digest, asking.key):
-        raise run.refuse(halt, asking.place)
-    return judged
+    while (remembered := await recall()) is not None:
+        judged = await judge(asking, remembered)
+        if judged.verdict.accepted:
+            if halt := run.gauge.before_hit(request.step, request.digest, asking.key):
+                raise run.refuse(halt, asking.place)
+            return judged
+    return None
 
 
 async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
@@ -94,7 +98,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
         if judged[-1].verdict.accepted or asking.on_text is not None:
             return judged[-1]
     if failures and not judged:
-        remembered = await _recalled(asking, asking.memory.recall_expired())
+        remembered = await _recalled(asking, asking.memory.recall_expired)
         if remembered is not None:
             return remembered
     return _below_threshold(asking, judged, failures)

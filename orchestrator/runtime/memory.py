@@ -56,6 +56,9 @@ class Memory:
     async def recall(self) -> JournaledReply | None:
         """The reply that is remembered, perhaps after waiting for one who asks the same just now.
 
+        Asked again, after a check refused that reply: a newer one. Without any, this ask holds the
+        lease, so that of all whose checks refuse it one asks at a time.
+
         Raises:
             Halted: If the task halted meanwhile.
         """
@@ -82,6 +85,8 @@ class Memory:
             ),
             labels=request.labels,
             policy_version=run.policy.version_of(request.step),
+            draw=f"{run.scope.task_id} {self.key}",
+            refused=None if self._hit is None else self._hit.entry,
         )
         try:
             async with run.until_halted():
@@ -94,12 +99,12 @@ class Memory:
         self._since = time.monotonic()
         return None
 
-    def recall_expired(self) -> JournaledReply | None:
+    async def recall_expired(self) -> JournaledReply | None:
         """The reply that may still answer now that every model failed (``stale_if_error``)."""
-        if self._lease is None:
+        found = self.run.services.memos.get().if_error(self._lease) if self._lease else None
+        if found is None or (self._hit is not None and self._hit.entry == found.entry):
             return None
-        found = self.run.services.memos.get().if_error(self._lease)
-        return None if found is None else self._taken(found)
+        return self._taken(found)
 
     def book(self, judged: Judged, decision: Decision) -> None:
         """Write the hit into the ledger, in a row of its own, and into the task's journal."""

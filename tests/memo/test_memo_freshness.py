@@ -1,14 +1,15 @@
 """Every rule of freshness, on a clock that stands still until told."""
 
+import asyncio
+
 import pytest
 
-from orchestrator.core.money import Money
 from orchestrator.memo.ask import Hit, Miss, Put
 from orchestrator.memo.entry import Needs
 from orchestrator.memo.freshness import drawn
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.memory_store import MemoryStore
-from orchestrator.memo.settings import MemoSettings, UpkeepSettings
+from orchestrator.memo.settings import MemoSettings
 
 
 @pytest.fixture
@@ -45,7 +46,6 @@ async def test_grown_old_it_answers_within_stale_for(memo, clock, ask, answer):
     clock.pass_s(70.0)
     found = await memo.lookup(ask(settings=rules))
     assert found.state == "stale"
-    assert found.renewal is None  # asking anew in the background has no budget unless given
     clock.pass_s(0.001)
     await why_missed(memo, ask(settings=rules))
 
@@ -57,27 +57,37 @@ async def test_the_rules_of_the_asking_step_count_not_those_of_the_entry(memo, c
     await why_missed(memo, ask(settings=MemoSettings(fresh_for_s=4.0)))
 
 
-async def test_a_stale_answer_is_asked_anew_once_within_its_budget(clock, ask, answer):
+async def test_a_stale_answer_is_renewed_by_one_at_a_time(memo, clock, ask, answer):
     rules = MemoSettings(fresh_for_s=60.0, stale_for_s=100.0)
-    upkeep = UpkeepSettings(refresh_per_day=Money(1_500))
-    async with Memo(MemoryStore(), clock=clock, upkeep=upkeep) as memo:
-        await remember(memo, ask(settings=rules), answer())
-        clock.pass_s(61.0)
-        first = await memo.lookup(ask(settings=rules))
-        second = await memo.lookup(ask(settings=rules))
-        assert first.renewal.purpose == "refresh"
-        assert (second.state, second.renewal) == ("stale", None)  # one is enough
-        assert (await memo.put(first.renewal, answer(b"newer"))).stored
-        third = await memo.lookup(ask(settings=rules))
-        assert (third.state, third.entry.reply) == ("fresh", b"newer")
-        clock.pass_s(61.0)
-        assert (await memo.lookup(ask(settings=rules))).renewal is None  # 1000 + 1000 > 1500
-        clock.pass_s(86_400.0)
-        await remember(memo, ask(settings=rules), answer())
-        clock.pass_s(61.0)
-        renewal = (await memo.lookup(ask(settings=rules))).renewal  # another day
-        memo.release(renewal)
-        assert (await memo.lookup(ask(settings=rules))).renewal is not None  # nothing was spent
+    await remember(memo, ask(settings=rules), answer())
+    clock.pass_s(61.0)
+    stale = await memo.lookup(ask(settings=rules))
+    assert (stale.state, stale.due) == ("stale", "refresh")
+    lease = await memo.renew(ask(settings=rules), stale)
+    assert lease.purpose == "refresh"
+    assert await memo.renew(ask(settings=rules), stale) is None
+    assert (await memo.lookup(ask(settings=rules))).state == "stale"  # no one waits for it
+    assert (await memo.put(lease, answer(b"newer"))).stored
+    third = await memo.lookup(ask(settings=rules))
+    assert (third.state, third.entry.reply, third.due) == ("fresh", b"newer", None)
+    assert await memo.renew(ask(settings=rules), stale) is None  # it has been renewed meanwhile
+
+
+async def test_a_renewal_that_is_given_up_leaves_the_stale_answer_and_its_turn(
+    memo, clock, ask, answer
+):
+    rules = MemoSettings(fresh_for_s=60.0, stale_for_s=100.0)
+    await remember(memo, ask(settings=rules), answer())
+    clock.pass_s(61.0)
+    stale = await memo.lookup(ask(settings=rules))
+    memo.release(await memo.renew(ask(settings=rules), stale))
+    assert (await memo.lookup(ask(settings=rules))).state == "stale"
+    lease = await memo.renew(ask(settings=rules), stale)
+    clock.pass_s(100.0)
+    waiting = asyncio.create_task(memo.lookup(ask(settings=rules)))
+    await asyncio.sleep(0)
+    memo.release(lease)
+    assert (await waiting).reason == "expired"
 
 
 async def test_an_expired_answer_serves_only_when_asking_failed(memo, clock, ask, answer):
@@ -229,25 +239,31 @@ async def test_the_draw_of_reruns_is_seeded_and_in_proportion():
     assert all(drawn(1.0, seed=7, ask=one) for one in asks)
 
 
-async def test_reruns_measure_the_stale_rate_on_a_budget(clock, ask, answer):
-    rules = MemoSettings(fresh_for_s=3600.0, rerun_rate=1.0)
-    upkeep = UpkeepSettings(rerun_per_day=Money(2_000))
-    async with Memo(MemoryStore(), clock=clock, upkeep=upkeep) as memo:
-        await remember(memo, ask(settings=rules), answer())
-        for number, differs in enumerate([False, True]):
-            found = await memo.lookup(ask(settings=rules, draw=f"task-{number}"))
-            assert found.renewal.purpose == "rerun"
-            put = await memo.put(found.renewal, answer(b"other"), differs=differs)
-            assert put.stored == differs  # the same answer needs no new entry
-        last = await memo.lookup(ask(settings=rules, draw="task-9"))
-        assert (last.entry.reply, last.renewal) == (b"other", None)  # the budget is used up
-        assert memo.stats.steps["plan"].stale_rate == 0.5
-
-
-async def test_no_budget_no_rerun(memo, ask, answer):
+async def test_reruns_measure_the_stale_rate(memo, ask, answer):
     rules = MemoSettings(fresh_for_s=3600.0, rerun_rate=1.0)
     await remember(memo, ask(settings=rules), answer())
-    assert (await memo.lookup(ask(settings=rules, draw="task-1"))).renewal is None
+    for number, differs in enumerate([False, True]):
+        drawn_one = ask(settings=rules, draw=f"task-{number}")
+        found = await memo.lookup(drawn_one)
+        assert (found.state, found.due) == ("fresh", "rerun")
+        lease = await memo.renew(drawn_one, found)
+        put = await memo.put(lease, answer(b"other"), differs=differs)
+        assert put.stored == differs  # the same answer needs no new entry
+    assert (await memo.lookup(ask(settings=rules))).entry.reply == b"other"
+    assert memo.stats.steps["plan"].stale_rate == 0.5
+
+
+async def test_a_refused_answer_gives_way_to_the_one_that_passes(memo, ask, answer):
+    await remember(memo, ask(), answer(b"bad", confidence=0.9))
+    bad = (await memo.lookup(ask())).entry
+    refusing = ask(refused=bad)
+    found = await memo.lookup(refusing)
+    assert (found.reason, found.why) == ("unfit", "this asker's own check refused it")
+    waiting = asyncio.create_task(memo.lookup(ask(refused=bad)))
+    await asyncio.sleep(0)
+    assert (await memo.put(found.lease, answer(b"good", confidence=0.8))).stored
+    assert (await waiting).entry.reply == b"good"
+    assert (await memo.lookup(ask())).entry.reply == b"good"
 
 
 async def test_low_confidence_and_unchecked_answers_serve_only_who_asks_no_more(memo, ask, answer):
