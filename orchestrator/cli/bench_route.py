@@ -74,6 +74,13 @@ def route(
     typer.echo(_table(report))
 
 
+def _found(figure: dict[str, Any]) -> str:
+    reason = f"({figure['reason']})" if "reason" in figure else ""
+    if figure["mean"] is None:
+        return f"{'-':>10}  {reason}"
+    return f"{figure['mean']:10.4g}  [{figure['low']:.4g}, {figure['high']:.4g}] {reason}".rstrip()
+
+
 def _listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -86,8 +93,7 @@ def _table(report: dict[str, Any]) -> str:
         lines.append(f"costs: {', '.join(sources)}")
     lines.append("")
     for name, title in _HEADLINES:
-        found = report[name]
-        lines.append(f"{title:48} {found['mean']:10.4g}  [{found['low']:.4g}, {found['high']:.4g}]")
+        lines.append(f"{title:48} {_found(report[name])}")
     lines += ["", f"{'':48} {'quality':>10}  USD per question"]
     rows: dict[str, Any] = report["baselines"]
     lines += [

@@ -1,35 +1,56 @@
 """How to spread what is left of a budget over the steps that are still to come.
 
-A plan succeeds if all of its steps do, so the sum of ``log p`` is what money should raise. Its
-Lagrangian separates by step: each takes the choice with the most ``log p - price * cost``, at the
-one price at which the rest of the plan is expected to cost what is left. The price is solved anew
-at every step, from what was really spent.
+A plan succeeds if all of its steps do, so the sum of ``log p`` is what money should raise. Within
+an expected cost that is a linear programme; it separates by step, and its dual is one number, the
+price of money (the lambda of Dekoninck et al., arXiv 2410.10347). It is solved exactly: the steps'
+choices are put in the order of what they buy per unit of cost (their hulls), and money is spent
+down that list. The price is where it runs out. It is solved anew at every step, from what was
+really spent and for the very case at hand.
 
 Expectations do not keep a promise, so a hard rule stands before them: whatever a step takes must
-leave enough for the cheapest way to finish, at its worst case.
+leave enough for the cheapest way to finish. That is what its calls are expected to cost, with a
+margin for their scatter, and room for the worst case of one, which is reserved before it starts;
+where the scatter is unknown, the worst case of all. If nothing leaves so much, what risks least is
+taken: a plan that may fail to finish has not failed yet.
+
+    picked = pick([this_step, *steps_to_come], money_left)
+    picked.choice        # None: nothing fits, the plan halts here
+
+A reply in hand that could be accepted is one more choice:
+``Choice(name="accept", success=..., cost=0, most=0)``.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log
+from itertools import accumulate, pairwise
+from math import exp, inf, log, sqrt
 
-_HALVINGS = 40
-_LEAST = 1e-6
-"""The least chance of success that is told from none."""
+_MARGIN = 2.33
+"""Deviations of the cost of a finish that are kept; exceeded with a probability of .01."""
+_LEAST = 1e-3
+"""The least chance of success that is told from none: one hopeless step must not make all others
+worthless."""
+_TIE = 9
+"""Decimals up to which scores are told apart: below are errors of rounding, not a preference."""
+_SLACK = 1e-9
+"""What sums of floats may be off by, relatively."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One way to do one step.
+    """One way to do one step. Costs are in one unit, whichever it is.
 
     Attributes:
         name: The action's.
         success: The probability that the step succeeds with it, 0 to 1.
         cost: What it is expected to cost, checks and retries included.
-        most: What it can cost at most; never less than `cost`.
+        most: What it can cost at most, which is reserved for it; never less than `cost`.
         seconds: How long it can take at most; 0: unknown.
+        spread: The standard deviation of its cost; `None`: unknown, so that a finish with it counts
+            at its worst case.
     """
 
     name: str
@@ -37,10 +58,13 @@ class Choice:
     cost: float
     most: float
     seconds: float = 0.0
+    spread: float | None = None
 
 
-Plan = Sequence[Sequence[Choice]]
-"""The choices of each step that is still to come, this one first. None is empty."""
+Step = Sequence[Choice]
+"""The choices of one step, at least one."""
+Plan = Sequence[Step]
+"""The choices of each step that is still to come, this one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +72,43 @@ class Pick:
     """What to do at this step.
 
     Attributes:
-        choice: What to take; `None`: even the cheapest finish does not fit, so nothing may start.
+        choice: What to take; `None`: nothing fits what is left, so nothing may start.
         price: The success (in `log p`) that one unit of cost must buy; 0
             where there is enough for the best of everything.
         fitting: The names of all choices that leave enough for the cheapest finish.
-        finish: What the cheapest finish after this step costs at most.
+        finish: What the cheapest finish after this step needs.
+        scores: The ``log p`` of the whole plan with each choice that was compared.
     """
 
     choice: Choice | None
     price: float
     fitting: tuple[str, ...]
     finish: float
+    scores: tuple[tuple[str, float], ...] = ()
 
 
-def pick(plan: Plan, budget: float, *, reserve: float = 0.0, seconds: float = inf) -> Pick:
+def pick(
+    plan: Plan,
+    budget: float,
+    *,
+    reserve: float = 0.0,
+    seconds: float = inf,
+    ahead: float | None = None,
+) -> Pick:
     """Choose for the first step of a plan.
 
     Args:
-        plan: What is to come.
+        plan: What is to come, this step first.
         budget: The money left, in the unit of the costs; `inf`: no limit.
         reserve: What is kept back on top of the cheapest finish: one verification and one
-            escalation, say.
+            escalation, say. It gives way before the plan does.
         seconds: The time left.
+        ahead: How many steps `plan` after its first stands for; `None`: as many as it has. With
+            another number its entries are cases, of which each step to come may be any: recorded
+            cases spend better than their means, and a length need be known on average only.
 
     Returns:
-        The choice, and why.
+        The choice, and why; of equals the cheaper one.
 
     Raises:
         ValueError: If the plan has no steps.
@@ -80,72 +116,166 @@ def pick(plan: Plan, budget: float, *, reserve: float = 0.0, seconds: float = in
     if not plan:
         message = "a plan needs at least the step that is to be done now"
         raise ValueError(message)
-    finish = cheapest_finish(plan[1:])
-    in_time = seconds - quickest_finish(plan[1:])
-    fitting = [
-        choice
-        for choice in plan[0]
-        if choice.most + finish + reserve <= budget and choice.seconds <= in_time
-    ]
-    if not fitting:
-        # The reserve is a wish; the finish is not.
-        fitting = [
-            choice
-            for choice in plan[0]
-            if choice.most + finish <= budget and choice.seconds <= in_time
-        ]
-        fitting = sorted(fitting, key=lambda choice: choice.cost)[:1]
-    price = price_of(plan, budget - reserve)
-    names = tuple(choice.name for choice in fitting)
-    return Pick(_best(fitting, price) if fitting else None, price, names, finish)
+    now, rest = plan[0], () if ahead == 0 else plan[1:]
+    share = 1.0 if ahead is None or not rest else ahead / len(rest)
+    finish = cheapest_finish(rest, share)
+    possible = [c for c in now if _within(c.most, budget) and c.seconds <= seconds]
+    in_time = seconds - quickest_finish(rest, share)
+
+    def leaving(kept: float) -> list[Choice]:
+        return [c for c in possible if _within(c.most + kept, budget) and c.seconds <= in_time]
+
+    among = fitting = leaving(finish + reserve)
+    if not among and (unreserved := leaving(finish)):
+        among = fitting = sorted(unreserved, key=lambda choice: choice.cost)[:1]
+    if not among:
+        among = sorted(possible, key=lambda choice: (choice.most, choice.cost))[:1]
+    spendable = budget - reserve
+    frontier = _Frontier.of(rest, share)
+    scores = [round(_value(c) + frontier(spendable - c.cost), _TIE) for c in among]
+    best = max(
+        zip(among, scores, strict=True), key=lambda one: (one[1], -one[0].cost), default=None
+    )
+    names = [choice.name for choice in among]
+    return Pick(
+        choice=best[0] if best else None,
+        price=frontier.price(spendable - best[0].cost) if best else inf,
+        fitting=tuple(choice.name for choice in fitting),
+        finish=finish,
+        scores=tuple(zip(names, scores, strict=True)),
+    )
 
 
-def price_of(plan: Plan, budget: float) -> float:
-    """The price at which the whole plan is expected to cost no more than the budget.
+def cheapest_finish(plan: Plan, share: float = 1.0) -> float:
+    """What the plan needs if every step takes the choice whose worst case is least.
 
     Args:
-        plan: What is to come.
-        budget: The money for it.
+        plan: Its steps.
+        share: How many steps each of them stands for.
 
     Returns:
-        The least such price; 0 if the best of everything fits, `inf` if not even the cheapest does.
+        What they are expected to cost, a margin for scatter, and the room that the reserve of one
+        call needs; never more than all worst cases, which count where the scatter is unknown.
     """
-    if _expected(plan, 0.0) <= budget:
-        return 0.0
-    if _expected(plan, inf) > budget:
-        return inf
-    low, high = 0.0, 1.0
-    while _expected(plan, high) > budget:
-        low, high = high, high * 4
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _expected(plan, middle) > budget:
-            low = middle
-        else:
-            high = middle
-    return high
+    worst = mean = variance = room = 0.0
+    for step in plan:
+        least = min(step, key=lambda choice: (choice.most, choice.cost))
+        counted = least.most if least.spread is None else least.cost
+        worst += share * least.most
+        mean += share * counted
+        variance += share * (least.spread or 0.0) ** 2
+        room = max(room, least.most - counted)
+    return min(worst, mean + _MARGIN * sqrt(variance) + room)
 
 
-def cheapest_finish(plan: Plan) -> float:
-    """What the plan costs at most if every step takes the choice whose worst case is least."""
-    return sum(min(choice.most for choice in step) for step in plan)
-
-
-def quickest_finish(plan: Plan) -> float:
+def quickest_finish(plan: Plan, share: float = 1.0) -> float:
     """How long the plan takes at most if every step takes the quickest choice."""
-    return sum(min(choice.seconds for choice in step) for step in plan)
+    return share * sum(min(choice.seconds for choice in step) for step in plan)
 
 
-def _expected(plan: Plan, price: float) -> float:
-    return sum(_best(step, price).cost for step in plan)
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The price of money where nobody knows how many steps are to come.
+
+    It rises when steps cost more than their share and falls when they cost less (exponentiated
+    gradient on the dual; a share is what is left over the steps hoped for).
+
+    Attributes:
+        price: Success (in `log p`) that one unit of cost must buy; above 0.
+        rate: How quickly it follows.
+    """
+
+    price: float
+    rate: float = 0.5
+
+    def after(self, cost: float, share: float) -> Pace:
+        """The price after a step that cost `cost` and should have cost `share`, above 0."""
+        return Pace(self.price * exp(self.rate * min(cost / share - 1, 1.0)), self.rate)
+
+    def pick(self, now: Step, budget: float, *, seconds: float = inf) -> Pick:
+        """Choose at this price among the choices that fit."""
+        possible = [c for c in now if _within(c.most, budget) and c.seconds <= seconds]
+        scores = tuple((c.name, _value(c) - self.price * c.cost) for c in possible)
+        best = max(
+            zip(possible, scores, strict=True),
+            key=lambda one: (one[1][1], -one[0].cost),
+            default=None,
+        )
+        names = tuple(choice.name for choice in possible)
+        return Pick(best[0] if best else None, self.price, names, 0.0, scores)
 
 
-def _best(step: Sequence[Choice], price: float) -> Choice:
-    """The best choice at a price; of equals the cheaper one."""
-    if price == inf:
-        return min(step, key=lambda choice: (choice.cost, -choice.success))
-    return max(step, key=lambda choice: (_worth(choice, price), -choice.cost))
+@dataclass(frozen=True, slots=True)
+class _Frontier:
+    """The most success (in `log p`) that steps reach at an expected cost: concave.
+
+    Attributes:
+        costs: Where its slope changes, ascending; the first is the least that can be spent.
+        values: The success there.
+    """
+
+    costs: tuple[float, ...]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, share: float) -> _Frontier:
+        """Spend on what buys most per unit first, over the hulls of all steps at once."""
+        hulls = [_hull(step) for step in plan]
+        rises = [
+            (share * (right[0] - left[0]), share * (right[1] - left[1]))
+            for hull in hulls
+            for left, right in pairwise(hull)
+        ]
+        rises.sort(key=lambda rise: rise[1] / rise[0], reverse=True)
+        least = share * sum(hull[0][0] for hull in hulls)
+        value = share * sum(hull[0][1] for hull in hulls)
+        return cls(
+            tuple(accumulate((run for run, _ in rises), initial=least)),
+            tuple(accumulate((up for _, up in rises), initial=value)),
+        )
+
+    def __call__(self, budget: float) -> float:
+        """The success there; below the least cost it falls as if the plan were lost."""
+        if budget >= self.costs[-1]:
+            return self.values[-1]
+        short = max(0.0, self.costs[0] - budget)
+        if short:
+            return self.values[0] - short * self.price(budget)
+        i = self._segment(budget)
+        return self.values[i] + self.price(budget) * (budget - self.costs[i])
+
+    def price(self, budget: float) -> float:
+        """The slope there: what one unit more would buy."""
+        if budget >= self.costs[-1]:
+            return 0.0
+        if budget < self.costs[0]:
+            return -log(_LEAST) / self.costs[0] if self.costs[0] > 0 else inf
+        i = self._segment(budget)
+        return (self.values[i + 1] - self.values[i]) / (self.costs[i + 1] - self.costs[i])
+
+    def _segment(self, budget: float) -> int:
+        return bisect_right(self.costs, budget) - 1
 
 
-def _worth(choice: Choice, price: float) -> float:
-    return log(max(choice.success, _LEAST)) - price * choice.cost
+def _hull(step: Step) -> list[tuple[float, float]]:
+    """The upper convex hull of cost and success, rising; what no money buys is not on it."""
+    found: list[tuple[float, float]] = []
+    for point in sorted(((c.cost, _value(c)) for c in step), key=lambda p: (p[0], -p[1])):
+        if found and point[1] <= found[-1][1]:
+            continue
+        while len(found) > 1 and _slope(found[-2], found[-1]) <= _slope(found[-1], point):
+            found.pop()
+        found.append(point)
+    return found
+
+
+def _slope(left: tuple[float, float], right: tuple[float, float]) -> float:
+    return (right[1] - left[1]) / (right[0] - left[0])
+
+
+def _value(choice: Choice) -> float:
+    return log(max(choice.success, _LEAST))
+
+
+def _within(cost: float, budget: float) -> bool:
+    return cost <= budget + _SLACK * abs(budget)

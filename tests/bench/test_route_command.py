@@ -136,12 +136,31 @@ def test_a_wide_table_is_read(tmp_path):
     assert report["questions"] == 80
 
 
-def test_two_models_of_one_quality_are_refused(tmp_path):
-    table = written(tmp_path / "t.csv", rows(score=1.0))
-    found = bench_route(table, "--labels", "40", "--seeds", "1")
+def test_models_of_one_quality_have_no_share_of_a_gap_and_all_else(tmp_path):
+    for models in (2, 3):
+        report, printed = reported(tmp_path, rows(score=1.0, models=models), "--labels", "40")
 
-    assert isinstance(found.exception, TableError)
-    assert "no gap" in str(found.exception)
+        for name in ("apgr", "cpt50", "cpt80"):
+            assert report[name]["mean"] is report[name]["low"] is report[name]["high"] is None
+            assert report[name]["seeds"] == 0
+            assert "2 of 2 draws" in report[name]["reason"]
+        assert report["quality"]["mean"] == 1.0
+        assert "no gap" in printed
+
+
+def test_a_draw_without_a_gap_leaves_the_others_counted(tmp_path):
+    # The models differ on two questions, once each way: seen together or left out, there is no gap.
+    data = [dict(row, score=0.5) for row in rows(questions=20)]
+    data[0]["score"], data[3]["score"] = 0.9, 0.9
+    out = tmp_path / "out.json"
+    table = written(tmp_path / "t.csv", data)
+    found = bench_route(table, "--seeds", "8", "--labels", "10", "--json", out)
+
+    assert found.exit_code == 0, found.exception
+    figure = json.loads(out.read_text(encoding="utf-8"))["apgr"]
+    assert 0 < figure["seeds"] < 8
+    assert figure["low"] <= figure["mean"] <= figure["high"]
+    assert f"in {8 - figure['seeds']} of 8 draws" in figure["reason"]
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):

@@ -30,13 +30,15 @@ from orchestrator.routing.learning.evidence import Evidence
 from orchestrator.routing.learning.export import export
 
 TWO = 2
+GAP_FIGURES = ("apgr", "cpt50", "cpt80")
+"""What is a share of the gap between two models, and means nothing where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one seed gave; `figures` by the names of the report."""
+    """What one seed gave; `figures` by the names of the report, `None` where one has no meaning."""
 
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | None]
     calls: Mapping[str, float]
     curve: Sequence[Point]
     baselines: Mapping[Baseline, Point]
@@ -139,19 +141,27 @@ def _recovered(
     asked: Sequence[int],
     curve: Sequence[Point],
     ends: tuple[int, int],
-) -> dict[str, float]:
-    """APGR and CPT: over calls of the strong model for two models, else over cost."""
+) -> dict[str, float | None]:
+    """APGR and CPT: over calls of the strong model for two models, else over cost.
+
+    `None` for each if the stronger of them scores no better on these questions.
+    """
     table = estimates.evidence.table
     (low, weak), (high, strong) = (single(table, rows, model) for model in ends)
     if len(table.models) == TWO:
         quality = estimates.quality(tuple(asked))[rows]
         scores = table.score[rows]
-        calls, bought = metrics.recovered(quality[:, 1] - quality[:, 0], scores[:, 0], scores[:, 1])
+        found = metrics.recovered(quality[:, 1] - quality[:, 0], scores[:, 0], scores[:, 1])
+        if found is None:
+            return dict.fromkeys(GAP_FIGURES)
+        calls, bought = found
+    elif high <= low or strong <= weak:
+        return dict.fromkeys(GAP_FIGURES)
     else:
         inside = [p for p in metrics.hull(curve) if low <= p[0] <= high]
         points = np.array([(low, weak), *inside, (high, max([strong, *(q for _, q in inside)]))])
-        calls = (points[:, 0] - low) / max(high - low, 1e-12)
-        bought = (points[:, 1] - weak) / max(strong - weak, 1e-12)
+        calls = (points[:, 0] - low) / (high - low)
+        bought = (points[:, 1] - weak) / (strong - weak)
     return {
         "apgr": metrics.apgr(calls, bought),
         "cpt50": metrics.cpt(calls, bought, 0.5),

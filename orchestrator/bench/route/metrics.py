@@ -8,7 +8,6 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.bench.route.setup import NoGapError
 from orchestrator.routing.estimate.fitting import Matrix
 
 Point = tuple[float, float]
@@ -18,9 +17,11 @@ _BINS = 10
 _HALVINGS = 30
 _TIE = 9
 """Decimals up to which gains are told apart: below are errors of rounding, not an order."""
+_NO_GAP = 1e-9
+"""A difference of summed scores that is rounding, not a gap."""
 
 
-def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matrix]:
+def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matrix] | None:
     """The share of strong calls, and the share of the performance gap recovered at it.
 
     The questions go to the strong model in the order of their expected gain; those with the same
@@ -31,13 +32,13 @@ def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matri
         weak: What the weak model scored.
         strong: What the strong model scored.
 
-    Raises:
-        NoGapError: Both models score the same: there is no gap to recover.
+    Returns:
+        Both, ascending in the calls; `None` if the strong model scores no better on these,
+        for then there is no gap, and a share of it means nothing.
     """
     gap = float((strong - weak).sum())
-    if gap == 0:
-        message = "both models have the same quality: there is no gap to recover"
-        raise NoGapError(message)
+    if gap < _NO_GAP:
+        return None
     gain = np.round(gain, _TIE)
     order = np.argsort(-gain, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(gain[order])), len(gain) - 1)

@@ -106,9 +106,18 @@ def check(table: Table, setup: Setup) -> None:
         raise TableError(message)
 
 
-def _interval(values: Sequence[float]) -> dict[str, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
+def _interval(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean and interval over the seeds that have the figure; the others are counted and told."""
+    known = [value for value in values if value is not None]
+    found: dict[str, Any] = {"mean": None, "low": None, "high": None}
+    if known:
+        low, high = np.quantile(known, [0.025, 0.975])
+        found = {"mean": float(np.mean(known)), "low": float(low), "high": float(high)}
+    if len(known) < len(values):
+        without = len(values) - len(known)
+        reason = f"no gap: strong scores no better than weak in {without} of {len(values)} draws"
+        found |= {"seeds": len(known), "reason": reason}
+    return found
 
 
 def _calls(results: Sequence[Result]) -> dict[str, float]:

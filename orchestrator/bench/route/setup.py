@@ -20,10 +20,6 @@ class TableError(OrchestratorError):
         super().__init__("\n".join(mistakes))
 
 
-class NoGapError(TableError):
-    """The weak and the strong model score the same, so that there is nothing to recover."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What is asked of the benchmark.
