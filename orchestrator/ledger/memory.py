@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -57,6 +58,7 @@ class MemoryStore:
         self._replies: dict[str, Reply] = {}
         self._marks: dict[tuple[str, str, str], None] = {}
         self._decisions: dict[int, Decision] = {}
+        self._lessons: dict[int, Lesson] = {}
         self._undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
@@ -119,6 +121,9 @@ class MemoryStore:
             self._put(self._marks, mark, None)
         for decision in changes.decisions:
             self._put(self._decisions, len(self._decisions), decision)
+        for lesson in changes.lessons:
+            seq = len(self._lessons) + 1
+            self._put(self._lessons, seq, replace(lesson, seq=seq))
 
     def next_seq(self) -> int:
         """The number of the next attempt."""
@@ -260,6 +265,12 @@ class MemoryStore:
                 for kind, marks in groupby(own_marks, key=lambda mark: mark[1])
             },
         )
+
+    def lessons(self, tenant: str, after: int, limit: int) -> list[Lesson]:
+        """What a tenant may learn from, in the order of the log, choices left out."""
+        rows = list(self._lessons.values())[after:]
+        found = [one for one in rows if one.tenant == tenant and one.kind != "choice"]
+        return found[:limit]
 
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
         """Attempts whose owner died, without replies; of one task or of all."""

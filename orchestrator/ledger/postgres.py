@@ -23,6 +23,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.ledger import columns, postgres_sql
 from orchestrator.ledger.columns import Row, read_hold
+from orchestrator.ledger.lesson_rows import lesson_values
 from orchestrator.ledger.postgres_connection import connect, is_lost, place_from_url
 from orchestrator.ledger.postgres_listener import Listener
 from orchestrator.ledger.postgres_schema import migrate
@@ -246,6 +247,8 @@ class PostgresStore(SqlQueries):
                 postgres_sql.INSERT_DECISIONS,
                 [columns.decision_values(decision) for decision in changes.decisions],
             )
+        if changes.lessons:
+            self._write(postgres_sql.INSERT_LESSONS, list(map(lesson_values, changes.lessons)))
 
     def update_task(self, record: TaskRecord, signal: HaltReason | None) -> None:
         """Replace what may change about a task, and wake those who wait in its name."""

@@ -206,8 +206,27 @@ CREATE TRIGGER decisions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON deci
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('decisions is append-only');
 """
 
+# What routing learns from; numbers and names, never a body.
+_LESSONS: LiteralString = """
+CREATE TABLE lessons (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('observation', 'outcome', 'choice')),
+    task_id TEXT COLLATE "C" NOT NULL,
+    step TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at_us BIGINT NOT NULL
+);
+CREATE INDEX lessons_by_tenant ON lessons (tenant, seq) WHERE kind <> 'choice';
+CREATE INDEX lessons_by_task ON lessons (task_id, seq);
+CREATE TRIGGER lessons_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lessons
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('lessons is append-only');
+"""
+
 MIGRATIONS: Sequence[tuple[LiteralString, LiteralString]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
+    ("lessons", _LESSONS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

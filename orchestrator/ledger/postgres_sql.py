@@ -85,6 +85,10 @@ SELECT r->>0, r->>1, r->>2, r->>3, (r->>4)::boolean, (r->>5)::float8, r->>6, r->
     (r->>8)::bigint
 FROM {_ROWS} ORDER BY n
 """
+INSERT_LESSONS: LiteralString = f"""
+INSERT INTO lessons (tenant, kind, task_id, step, subject, body, at_us)
+SELECT r->>0, r->>1, r->>2, r->>3, r->>4, r->>5, (r->>6)::bigint FROM {_ROWS} ORDER BY n
+"""
 
 COMMITS: LiteralString = """
 SELECT number, (SELECT coalesce(max(seq), 0) + 1 FROM attempts) FROM commits

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -116,6 +117,25 @@ class Ledger(Protocol):
         Does not wait; written in order with everything else, all of it or nothing. So whatever is
         paid because of the answer is paid after the answer is durable. Nothing is written for an
         owner that was fenced.
+        """
+        ...
+
+    def note(self, lessons: Sequence[Lesson]) -> None:
+        """Note what is to be learned from. Does not wait; all of it or nothing."""
+        ...
+
+    async def teach(self, lessons: Sequence[Lesson]) -> None:
+        """The same as :meth:`note`, durable when it returns.
+
+        Raises:
+            LedgerUnavailable: If it cannot be recorded.
+        """
+        ...
+
+    async def lessons(self, tenant: str, *, after: int = 0, limit: int = 1000) -> Sequence[Lesson]:
+        """What a tenant may learn from, in the order of the log, from number ``after`` on.
+
+        Choices are left out: they explain, and teach nothing.
         """
         ...
 

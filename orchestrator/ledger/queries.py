@@ -14,9 +14,10 @@ from typing import ClassVar
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.scope import SCOPE_KINDS
-from orchestrator.ledger import columns
+from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptRecord,
@@ -263,6 +264,11 @@ class SqlQueries(ABC):
                 for kind, group in groupby(marks, key=lambda mark: mark[0])
             },
         )
+
+    def lessons(self, tenant: str, after: int, limit: int) -> list[Lesson]:
+        """What a tenant may learn from, in the order of the log, choices left out."""
+        found = self._query(lesson_rows.OF_TENANT, (tenant, after, limit))
+        return list(map(lesson_rows.read_lesson, found))
 
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
         """Attempts whose owner died, without replies; of one task or of all."""

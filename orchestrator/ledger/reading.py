@@ -15,6 +15,8 @@ from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.columns import Row, read_task
 from orchestrator.ledger.factory import is_postgres, sqlite_path
+from orchestrator.ledger.lesson_rows import OF_TASK, OF_TENANT, TENANTS, read_lesson
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import AttemptKind, EndKind, TaskRecord
 from orchestrator.ledger.rows import from_us, to_us
 
@@ -179,6 +181,18 @@ class LedgerReader(ABC):
     ) -> Iterator[Spending]:
         """Attempts whose intent was made in ``since <= at < until``, oldest first."""
         return map(_read_spending, self._query(_ATTEMPTS, _period(since, until)))
+
+    def lessons_of(self, task_id: str) -> list[Lesson]:
+        """What a task taught, and why its models were chosen, in order."""
+        return list(map(read_lesson, self._query(OF_TASK, (task_id,))))
+
+    def lessons(self, tenant: str) -> Iterator[Lesson]:
+        """What a tenant may learn from, in the order of the log, choices left out."""
+        return map(read_lesson, self._query(OF_TENANT, (tenant, 0, 2**63 - 1)))
+
+    def taught(self) -> list[str]:
+        """The tenants that may learn from something."""
+        return [tenant for (tenant,) in self._query(TENANTS, ())]
 
     def totals(
         self,

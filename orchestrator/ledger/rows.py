@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Balance, Decision
 
 BodyKind = Literal["input", "output", "reply"]
@@ -160,3 +161,4 @@ class Changes:
     accounts: dict[int, AccountRow] = field(default_factory=dict)
     marks: list[tuple[str, str, str]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    lessons: list[Lesson] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from orchestrator.core.errors import LedgerUnavailable
-from orchestrator.ledger import columns
+from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.columns import Row, read_hold
 from orchestrator.ledger.queries import SqlQueries
 from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted
@@ -223,6 +223,8 @@ class SqliteStore(SqlQueries):
                 " confidence_state, checks, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [columns.decision_values(decision) for decision in changes.decisions],
             )
+        if changes.lessons:
+            write(lesson_rows.INSERT, map(lesson_rows.lesson_values, changes.lessons))
 
     def overwrite_deleted(self) -> None:
         """Overwrite what is deleted from now on; copies in the log go with its next checkpoint."""

@@ -218,9 +218,26 @@ SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a
 FROM attempts a LEFT JOIN ends e ON e.seq = a.seq;
 """
 
+# What routing learns from; numbers and names, never a body.
+_LESSONS = """
+CREATE TABLE lessons (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('observation', 'outcome', 'choice')),
+    task_id TEXT NOT NULL,
+    step TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX lessons_by_tenant ON lessons (tenant, seq) WHERE kind <> 'choice';
+CREATE INDEX lessons_by_task ON lessons (task_id, seq);
+""" + _append_only("lessons", "seq = new.seq")
+
 MIGRATIONS: Sequence[tuple[str, str]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("savings", _SAVINGS),
+    ("lessons", _LESSONS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptRecord,
@@ -167,6 +168,10 @@ class Store(Protocol):
 
     def history(self, task_id: str) -> TaskHistory:
         """Attempts, decisions and marks of a task."""
+        ...
+
+    def lessons(self, tenant: str, after: int, limit: int) -> list[Lesson]:
+        """What a tenant may learn from, in the order of the log, choices left out."""
         ...
 
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:

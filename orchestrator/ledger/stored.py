@@ -13,6 +13,8 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger import book, forgetting
+from orchestrator.ledger.lesson_rows import check_lessons
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.operation import Answer, Operation, Urgency
 from orchestrator.ledger.records import (
     Account,
@@ -212,6 +214,32 @@ class StoredLedger:
         if decision is not None:
             check_decision(decision)
         self._note(lambda unit: book.hit(unit, intent, checked, decision, self._keep))
+
+    def note(self, lessons: Sequence[Lesson]) -> None:
+        """Note what is to be learned from. Does not wait; all of it or nothing.
+
+        Raises:
+            LedgerUnavailable: If the ledger is not open.
+            ValueError: If a value cannot be stored.
+        """
+        check_lessons(lessons)
+        self._note(lambda unit: unit.add_lessons(lessons))
+
+    async def teach(self, lessons: Sequence[Lesson]) -> None:
+        """The same as :meth:`note`, durable when it returns.
+
+        Raises:
+            LedgerUnavailable: If it cannot be recorded.
+            ValueError: If a value cannot be stored.
+        """
+        check_lessons(lessons)
+        await self._ask(lambda unit: unit.add_lessons(lessons))
+
+    async def lessons(self, tenant: str, *, after: int = 0, limit: int = 1000) -> Sequence[Lesson]:
+        """What a tenant may learn from, in the order of the log, from number ``after`` on."""
+        return await self._ask(
+            lambda unit: unit.flushed().lessons(tenant, after, limit), urgency="read"
+        )
 
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run of a task returned; its ``running_s`` is added to that of earlier runs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Decision
 from orchestrator.ledger.rows import (
     AccountRow,
@@ -148,6 +149,11 @@ class UnitOfWork:
     def add_decision(self, decision: Decision) -> None:
         """Write a decision."""
         self._changes.decisions.append(decision)
+        self._dirty = True
+
+    def add_lessons(self, lessons: Iterable[Lesson]) -> None:
+        """Write what is to be learned from."""
+        self._changes.lessons += lessons
         self._dirty = True
 
     def flushed(self) -> Store:
