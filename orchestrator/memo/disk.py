@@ -299,6 +299,11 @@ class DiskStore:
             self.directory.chmod(0o700)
         for name in ("entries", "sources"):
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+        # Whoever packed a directory could lead us to files outside of it.
+        for path in self.directory.rglob("*"):
+            if path.is_symlink():
+                message = f"{path} is a link; a memo's directory holds files of its own only"
+                raise PermissionError(message)
 
     def _patiently(self, write: Callable[..., _T], *args: object) -> _T:
         recent = self._opened().recent

@@ -7,6 +7,8 @@ but text, numbers and this record; the reply stays bytes.
 
 from __future__ import annotations
 
+import itertools
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -20,6 +22,16 @@ from orchestrator.core.money import Money
 SCHEMA = 1
 _HEAD = struct.Struct(">4sBII")
 _MAGIC = b"OMEM"
+
+# What the facts of an entry are, one by one. Anyone can compute a checksum.
+_NONE = type(None)
+_KINDS = (
+    *((str,), (str,), (str,), (str,), (str, _NONE), (float,), (str,), (float, int, _NONE)),
+    *((str,), (list,), (dict,), (list,), (int,), (int,), (float, int)),
+)
+_SHAPES = frozenset(itertools.product(*_KINDS))
+MAX_COST_NANO = 10**18
+"""What the ledger can say was saved by one hit."""
 
 ConfidenceState = str
 Kind = Literal["model", "tool"]
@@ -194,8 +206,23 @@ def decode(body: bytes, key: str) -> Entry:
 
 
 def _entry(facts: list[Any], reply: bytes) -> Entry:
+    if type(facts) is not list or tuple(map(type, facts)) not in _SHAPES:
+        message = "facts of other kinds"
+        raise TypeError(message)
     key, kind, step, tenant, user, created_s, model, confidence, state, *rest = facts
     checks, reads, labels, cost_nano, tokens, seconds = rest
+    texts = (*checks, *labels, *reads.values())
+    if texts and set(map(type, texts)) != {str}:
+        message = "names that are no text"
+        raise TypeError(message)
+    if not (
+        0 <= cost_nano <= MAX_COST_NANO
+        and tokens >= 0
+        and 0 <= seconds < math.inf
+        and (confidence is None or 0 <= confidence <= 1)
+    ):
+        message = "numbers that cannot be"
+        raise ValueError(message)
     return Entry(
         key,
         kind,

@@ -13,7 +13,8 @@ The canonical form is one JSON array, written by orjson in UTF-8 and hashed with
 * ``content`` of a tool call is ``[[argument, value]...]``, sorted by name.
 * Text is taken as it is: no case folding, no trimming, no Unicode normalisation.
 * What JSON cannot tell apart is refused rather than guessed: NaN and infinities, integers beyond 64
-  bits, keys that are no text, lone surrogates, objects. Such a request is never memoized.
+  bits, keys that are no text, lone surrogates, objects, and a tool's arguments that are members of
+  an enumeration. Such a request is never memoized.
 
 An array of JSON values is self-delimiting, so no two sequences of parts give the same bytes. Tuples
 and lists, and a mapping and a ``dict`` of the same items, are one: they are one on the wire too.
@@ -24,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, Literal
 
 import orjson
@@ -95,9 +97,11 @@ def request_digest(
     except TypeError as error:
         message = f"a request to {step!r} cannot be memoized: {error}"
         raise Unkeyable(message) from error
-    # orjson writes NaN and infinities as null, as it writes None.
-    if not _finite(content):
-        message = f"a request to {step!r} cannot be memoized: it holds a number that is not finite"
+    if not is_plain(content, is_sent=kind == "model"):
+        message = (
+            f"a request to {step!r} cannot be memoized: it holds a number that is not finite, a "
+            "UUID, or a member of an enumeration; pass its value"
+        )
         raise Unkeyable(message)
     return hashlib.sha256(body).digest()
 
@@ -124,8 +128,16 @@ def _plain(value: object) -> object:
     raise TypeError(message)
 
 
-def _finite(value: object) -> bool:
-    """Whether no number in ``value`` is NaN or infinite. Text, nearly all there is, is not read."""
+def is_plain(value: object, *, is_sent: bool) -> bool:
+    """Whether orjson writes ``value`` as what it is, and not NaN as null or a UUID as text.
+
+    Args:
+        value: What orjson can write. Text, nearly all there is, is not read.
+        is_sent: Whether it goes over a wire, where a member of an enumeration that is text or a
+            number is nothing more. A tool can tell it apart.
+    """
+    if isinstance(value, Enum):
+        return is_sent and isinstance(value, (str, int))
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
@@ -137,8 +149,8 @@ def _finite(value: object) -> bool:
     elif isinstance(value, Iterable) and not isinstance(value, str):
         parts = tuple(value)
     else:
-        return True
-    for part in parts:  # noqa: SIM110 - all() takes twice the time, on every ask
-        if type(part) not in _ATOMS and not _finite(part):
+        return value is None or isinstance(value, (str, int))
+    for part in parts:
+        if type(part) not in _ATOMS and not is_plain(part, is_sent=is_sent):
             return False
     return True

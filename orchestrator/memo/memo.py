@@ -23,7 +23,7 @@ from typing import Self
 from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Put, Renewal
 from orchestrator.memo.backing import Backing
-from orchestrator.memo.entry import NO_NEEDS, Answer, Entry
+from orchestrator.memo.entry import NO_NEEDS, Answer, Entry, EntryDamaged
 from orchestrator.memo.faults import Fault, FaultGuard, OnFault
 from orchestrator.memo.flight import Flight, Flights, Signal, WaitedOut
 from orchestrator.memo.freshness import Source, Verdict, drawn, judge
@@ -181,6 +181,11 @@ class Memo:
         if lease is None or lease.known is None or self._now_s() > lease.expires_s:
             return None
         return self._served(lease.ask, lease.known, "error")
+
+    def unreadable(self, entry: Entry) -> None:
+        """Report that who asked cannot read a reply; ask again with it as ``Ask.refused``."""
+        message = f"the reply of entry {entry.key[:12]} to {entry.step!r} cannot be read"
+        self._backing.guard.damaged(EntryDamaged(message))
 
     async def touch(self, tenant: str, source: str, version: str | None = None) -> str | None:
         """Record that ``source`` changed: exactly what was made from another version is stale.

@@ -46,6 +46,9 @@ class Recent:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(file, _TOKENS * _TOKEN_BYTES)
+            if hasattr(os, "posix_fallocate"):
+                # Writing to shared memory without blocks behind it kills a process on a full disk.
+                os.posix_fallocate(file, 0, _TOKENS * _TOKEN_BYTES)
             self._shared = mmap.mmap(file, _TOKENS * _TOKEN_BYTES)
         finally:
             os.close(file)

@@ -13,7 +13,7 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -23,7 +23,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.memo.ask import Ask, Hit, Miss
 from orchestrator.memo.entry import Answer
-from orchestrator.memo.key import STRICT, tool_content
+from orchestrator.memo.key import STRICT, is_plain, tool_content
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.settings import MemoSettings
 from orchestrator.memo.sharing import Share
@@ -105,19 +105,21 @@ def memoized_tool(
         fresh_for: How long a result answers; a number is seconds.
         reads: Names of the sources the tool reads.
         share: Who else may be given a result.
-        name: The tool's name in the key; its module and name unless given.
+        name: The tool's name in the key; its module and name unless given. Tools that are made in a
+            function, with something in mind that is no argument of theirs, need one each.
         version: To be changed with what the tool does.
         price: What one call costs.
+
+    Raises:
+        ValueError: If the tool has no name of its own and uses variables of a function around it:
+            what it was made with would not be in the key.
     """
     seconds = fresh_for.total_seconds() if isinstance(fresh_for, timedelta) else fresh_for
     settings = MemoSettings(fresh_for_s=seconds, reads=reads, share=share)
 
     def decorate(tool: Callable[_P, _R]) -> Callable[_P, _R]:
         rules = ToolRules(
-            name=name or f"{tool.__module__}.{tool.__qualname__}",
-            settings=settings,
-            version=version,
-            price=price,
+            name=name or _name_of(tool), settings=settings, version=version, price=price
         )
         signature = inspect.signature(tool)
 
@@ -183,10 +185,18 @@ async def call_memoized(
         labels=binding.labels,
         prompt_version=rules.version,
     )
-    found = await binding.opened().lookup(ask, wait_s=binding.wait_s())
-    if isinstance(found, Hit):
-        binding.on_result(rules, found)
-        return orjson.loads(found.entry.reply)
+    memo = binding.opened()
+    found = await memo.lookup(ask, wait_s=binding.wait_s())
+    while isinstance(found, Hit):
+        try:
+            result: object = orjson.loads(found.entry.reply)
+        except ValueError:
+            memo.unreadable(found.entry)
+            again = replace(ask, refused=found.entry)
+            found = await memo.lookup(again, wait_s=binding.wait_s())
+        else:
+            binding.on_result(rules, found)
+            return result
     return await _call(binding, rules, found, call)
 
 
@@ -212,13 +222,26 @@ async def _call(
         binding.opened().release(miss.lease)
 
 
+def _name_of(tool: Callable[..., object]) -> str:
+    code = getattr(inspect.unwrap(tool), "__code__", None)
+    if code is not None and code.co_freevars:
+        message = (
+            f"{tool.__qualname__} uses {', '.join(code.co_freevars)} from around it, which its key "
+            "does not show, so two such tools would answer for each other: pass it as an "
+            "argument, or give each a name= of its own"
+        )
+        raise ValueError(message)
+    return f"{tool.__module__}.{tool.__qualname__}"
+
+
 def _encode(result: object) -> bytes | None:
     """The result as JSON, or ``None`` if JSON would give something else back."""
     try:
         body = orjson.dumps(result, option=STRICT)
     except TypeError:
         return None
-    return body if orjson.loads(body) == result else None
+    is_same = is_plain(result, is_sent=False) and orjson.loads(body) == result
+    return body if is_same else None
 
 
 def _loop_runs_here() -> bool:

@@ -10,6 +10,8 @@ from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision, TaskHistory
 from orchestrator.models.protocol import Completion, ToolCall
 
+_NO_REPLY = "these bytes are no reply"
+
 
 @dataclass(frozen=True, slots=True)
 class JournaledReply:
@@ -37,14 +39,35 @@ def encode(completion: Completion) -> bytes:
 
 
 def decode(body: bytes) -> Completion:
-    """Read what :func:`encode` wrote."""
-    data = json.loads(body.decode(errors="surrogatepass"))
-    return Completion(
-        text=data["text"],
-        finish_reason=data["finish_reason"],
-        tool_calls=tuple(ToolCall(*call) for call in data["tool_calls"]),
-        served_model=data["served_model"],
-    )
+    """Read what :func:`encode` wrote.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    try:
+        match json.loads(body.decode(errors="surrogatepass")):
+            case {
+                "text": str(text),
+                "finish_reason": str(reason),
+                "tool_calls": list(calls),
+                "served_model": str() | None as served_model,
+            }:
+                return Completion(
+                    text=text,
+                    finish_reason=reason,
+                    tool_calls=tuple(map(_tool_call, calls)),
+                    served_model=served_model,
+                )
+    except RecursionError as error:
+        raise ValueError(_NO_REPLY) from error
+    raise ValueError(_NO_REPLY)
+
+
+def _tool_call(call: object) -> ToolCall:
+    match call:
+        case [str(called), str(name), str(arguments)]:
+            return ToolCall(called, name, arguments)
+    raise ValueError(_NO_REPLY)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -62,12 +62,31 @@ class Memory:
         Raises:
             Halted: If the task halted meanwhile.
         """
+        run = self.run
+        ask = self._ask()
+        if ask is None or run.stopped():
+            return None
+        memo = run.services.memos.get()
+        try:
+            async with run.until_halted():
+                found = await memo.lookup(ask)
+                while isinstance(found, Hit):
+                    if taken := self._taken(found):
+                        return taken
+                    found = await memo.lookup(replace(ask, refused=found.entry))
+        except TimeoutError:
+            raise run.refuse(run.halt_or_timeout(self.request.step), self.place) from None
+        self._lease = found.lease
+        self._since = time.monotonic()
+        return None
+
+    def _ask(self) -> Ask | None:
         run, request = self.run, self.request
         settings = run.policy.memos[request.step]
-        if settings is None or run.stopped():
+        if settings is None:
             return None
         step = run.policy.steps[request.step]
-        ask = Ask(
+        return Ask(
             scope=run.scope,
             step=request.step,
             settings=settings,
@@ -88,16 +107,6 @@ class Memory:
             draw=f"{run.scope.task_id} {self.key}",
             refused=None if self._hit is None else self._hit.entry,
         )
-        try:
-            async with run.until_halted():
-                found = await run.services.memos.get().lookup(ask)
-        except TimeoutError:
-            raise run.refuse(run.halt_or_timeout(request.step), self.place) from None
-        if isinstance(found, Hit):
-            return self._taken(found)
-        self._lease = found.lease
-        self._since = time.monotonic()
-        return None
 
     async def recall_expired(self) -> JournaledReply | None:
         """The reply that may still answer now that every model failed (``stale_if_error``)."""
@@ -156,7 +165,8 @@ class Memory:
 
         Best effort: nothing here fails the ask, which has its answer.
         """
-        if self._lease is None:
+        # An expired entry that answered because the models failed is not fresh again by that.
+        if self._lease is None or judged.paid.from_memo:
             return
         paid, verdict = judged.paid, judged.verdict
         usage = paid.completion.usage
@@ -173,9 +183,14 @@ class Memory:
         )
         await self.run.services.memos.get().put(self._lease, answer)
 
-    def _taken(self, hit: Hit) -> JournaledReply:
+    def _taken(self, hit: Hit) -> JournaledReply | None:
+        """The reply of a hit; ``None`` if it cannot be read."""
         self._hit = hit
-        completion = decode(hit.entry.reply)
+        try:
+            completion = decode(hit.entry.reply)
+        except ValueError:
+            self.run.services.memos.get().unreadable(hit.entry)
+            return None
         return JournaledReply(
             new_attempt_id(), hit.entry.model, completion, Money.ZERO, from_memo=True
         )

@@ -125,7 +125,11 @@ def _labels(labels: Iterable[str]) -> frozenset[str]:
     if isinstance(labels, str):
         message = f"labels= takes several, as in labels=({labels!r},), not one text."
         raise TypeError(message)
-    return frozenset(labels)
+    given: frozenset[object] = frozenset(labels)
+    if not all(isinstance(label, str) and label.isprintable() for label in given):
+        message = f"labels= takes printable text: {sorted(map(repr, given))}"
+        raise TypeError(message)
+    return frozenset(map(str, given))
 
 
 def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:

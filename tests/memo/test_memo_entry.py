@@ -1,6 +1,7 @@
 """An entry comes back as it was, or not at all."""
 
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def entry(**more):
     step=st.text(),
     confidence=st.none() | st.floats(0, 1),
     reads=st.dictionaries(st.text(), st.text(), max_size=3),
-    nano=st.integers(0, 2**60),
+    nano=st.integers(0, 10**18),
 )
 def test_comes_back_as_it_was(reply, step, confidence, reads, nano):
     one = entry(
@@ -89,3 +90,28 @@ def test_serves_only_steps_whose_needs_it_meets():
     assert Needs(checks=frozenset({"schema"})).unmet_by(entry()) is None
     unmet = Needs(checks=frozenset({"tests", "schema"})).unmet_by(entry())
     assert unmet == "unchecked: tests"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"step": 3}, {"tenant": None}, {"user": 5}, {"model": 5}, {"kind": None}),
+        *({"created_s": "now"}, {"created_s": None}, {"confidence": "high"}, {"confidence": 1.5}),
+        *({"reads": {"catalog": 3}}, {"labels": [1]}, {"checks": [["a"]]}),
+        *({"cost": -1}, {"cost": "0"}, {"cost": 10**18 + 1}, {"tokens": -1}, {"tokens": 1.5}),
+        *({"seconds": -1.0}, {"seconds": "1"}, {"seconds": None}),
+    ],
+)
+def test_facts_that_cannot_be_are_damage_although_the_checksum_holds(change):
+    if "cost" in change:
+        change = {"cost": SimpleNamespace(nano=change["cost"])}
+    with pytest.raises(EntryDamaged):
+        decode(encode(entry(**change)), KEY)
+
+
+@pytest.mark.parametrize("facts", [b"{}", b"[]", b"7", b"null"])
+def test_facts_that_are_no_list_of_all_are_damage(facts):
+    length = len(facts).to_bytes(4, "big")
+    body = b"OMEM\x01" + zlib.crc32(facts, zlib.crc32(length)).to_bytes(4, "big") + length + facts
+    with pytest.raises(EntryDamaged):
+        decode(body, KEY)

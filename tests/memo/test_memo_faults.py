@@ -298,6 +298,22 @@ async def test_a_directory_of_another_user_is_not_trusted(tmp_path, ask, answer,
     assert "another user" in faults[0].message
 
 
+@pytest.mark.parametrize(
+    "name", ["written", "flights.lock", "entries/cache.db", "entries/cache.db-wal", "sources"]
+)
+async def test_a_link_in_the_directory_is_not_followed(tmp_path, memo_parts, name):
+    (ask, answer, faults), directory = memo_parts, tmp_path / "memo"
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious" * 100_000)
+    link = directory / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    async with Memo(DiskStore(directory), on_fault=faults) as memo:
+        assert await pay(memo, ask(), answer()) == [Miss] * 3
+    assert victim.read_bytes() == b"precious" * 100_000
+    assert len(faults) == 1
+
+
 async def test_a_directory_that_vanishes_is_a_miss(tmp_path, ask, answer, faults):
     directory = tmp_path / "memo"
     async with Memo(DiskStore(directory), on_fault=faults) as memo:

@@ -86,3 +86,11 @@ def test_a_row_just_written_is_kept_unless_someone_else_wrote_meanwhile(tmp_path
     assert isinstance(one.find(KEY), Unknown)
     one.close()
     other.close()
+
+
+def test_shared_memory_has_blocks_on_the_disk(tmp_path):
+    """Else writing there on a full disk ends the process: no error, but a signal."""
+    rows = Recent(tmp_path / "written")
+    rows.close()
+    facts = (tmp_path / "written").stat()
+    assert facts.st_blocks * 512 >= facts.st_size

@@ -1,14 +1,25 @@
 """Read-only tools through the memo."""
 
 import asyncio
+import enum
+import uuid
 from datetime import timedelta
 
 import pytest
 
 from orchestrator.core.money import Money
+from orchestrator.memo.entry import decode, encode
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.memory_store import MemoryStore
 from orchestrator.memo.tools import ToolBinding, bind_tools, memoized_tool
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Number(enum.IntEnum):
+    ONE = 1
 
 
 class Calls(list):
@@ -22,7 +33,13 @@ def calls():
 
 @pytest.fixture
 def find(calls):
-    @memoized_tool(fresh_for=timedelta(minutes=5), reads=("catalog",), share="team", price=Money(7))
+    @memoized_tool(
+        fresh_for=timedelta(minutes=5),
+        reads=("catalog",),
+        share="team",
+        price=Money(7),
+        name="find",
+    )
     async def find(name, size=3, *, deep=False):
         """Find it."""
         calls.append((name, size, deep))
@@ -77,7 +94,7 @@ async def test_it_grows_old(memo, scope, find, calls, clock):
 async def test_what_a_tool_raises_is_not_kept_and_another_asker_calls_it(memo, scope):
     calls = []
 
-    @memoized_tool(fresh_for=60.0)
+    @memoized_tool(fresh_for=60.0, name="a tool")
     async def fragile():
         calls.append(1)
         await asyncio.sleep(0.01)
@@ -93,12 +110,16 @@ async def test_what_a_tool_raises_is_not_kept_and_another_asker_calls_it(memo, s
 
 
 @pytest.mark.parametrize(
-    "result", [(1, 2), {1: "a"}, {1, 2}, object(), float("nan"), b"bytes", "\ud800", {"a": (1,)}]
+    "result",
+    [
+        *((1, 2), {1: "a"}, {1, 2}, object(), float("nan"), b"bytes", "\ud800", {"a": (1,)}),
+        *([Colour.RED], Colour.RED, {"a": Number.ONE}),
+    ],
 )
 async def test_a_result_that_json_would_change_is_passed_on_and_not_kept(memo, scope, result):
     calls = []
 
-    @memoized_tool(fresh_for=60.0)
+    @memoized_tool(fresh_for=60.0, name="a tool")
     async def odd():
         calls.append(1)
         return result
@@ -109,11 +130,48 @@ async def test_a_result_that_json_would_change_is_passed_on_and_not_kept(memo, s
     assert len(calls) == 2
 
 
-async def test_arguments_without_a_canonical_form_are_not_memoized(memo, scope, find, calls):
+@pytest.mark.parametrize(
+    "value", [float("nan"), Colour.RED, Number.ONE, [{"a": Colour.RED}], uuid.UUID(int=1)]
+)
+async def test_arguments_without_a_canonical_form_are_not_memoized(memo, scope, find, calls, value):
     with bind_tools(ToolBinding(memo=memo, scope=scope)):
-        await find(float("nan"))
-        await find(float("nan"))
+        await find(value)
+        await find(value)
     assert len(calls) == 2
+
+
+def test_a_tool_made_for_something_needs_a_name_of_its_own():
+    def tool_for(customer, **more):
+        @memoized_tool(fresh_for=60.0, **more)
+        async def orders():
+            return customer
+
+        return orders
+
+    with pytest.raises(ValueError, match="orders uses customer from around it"):
+        tool_for("alice")
+    tool_for("alice", name="orders of alice")
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"", b"\xff", b"[" * 100_000])
+async def test_a_result_that_cannot_be_read_is_called_for_again(memo, scope, faults, body):
+    calls = []
+
+    @memoized_tool(fresh_for=60.0, name="find")
+    async def find(name):
+        calls.append(name)
+        return name
+
+    memo._backing.guard._on_fault = faults
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await find("lamp")
+        store = memo._backing.store
+        ((key, (kept, until)),) = store._entries.items()
+        store._entries[key] = (encode(decode(kept, key)._replace(reply=body)), until)
+        await find("lamp")
+        await find("lamp")
+    assert len(calls) == 2
+    assert [fault.kind for fault in faults] == ["entry"]
 
 
 async def test_labels_of_the_task_keep_a_result_private(memo, scope, find, calls):
@@ -128,7 +186,7 @@ async def test_labels_of_the_task_keep_a_result_private(memo, scope, find, calls
 async def test_a_sync_tool_works_from_a_thread(memo, scope):
     calls = []
 
-    @memoized_tool(fresh_for=60.0)
+    @memoized_tool(fresh_for=60.0, name="a tool")
     def slow(number):
         calls.append(number)
         return number * 2

@@ -181,6 +181,19 @@ async def test_a_stale_answer_serves_within_its_rules_and_an_expired_one_when_mo
     assert states == ["stale", "error"]
 
 
+async def test_an_expired_answer_that_stood_in_for_failed_models_is_not_fresh_again(stage):
+    policy = "steps: {plan: {memo: {fresh_for: 1h, stale_if_error: 9h, share: team}}}"
+    clock = Later()
+    async with stage.orchestrator(policy, clock=clock) as orchestrator:
+        await ask(orchestrator)
+    clock.hours = 5
+    failure = ModelCallError("rejected", "no", status=401)
+    async with stage.orchestrator(policy, clock=clock, script=lambda _: failure) as orchestrator:
+        assert (await ask(orchestrator)).output["from_memo"]
+    async with stage.orchestrator(policy, clock=clock) as orchestrator:
+        assert not (await ask(orchestrator)).output["from_memo"]
+
+
 # What is good enough
 
 
@@ -207,6 +220,15 @@ async def test_an_unchecked_answer_does_not_serve_who_checks(stage):
         assert (await ask(orchestrator, graph=checked)).output["from_memo"]
         refusing = asking(check=lambda reply: False)
         assert not (await ask(orchestrator, graph=refusing)).output["from_memo"]
+
+
+@pytest.mark.parametrize("labels", [("\ud800",), (1,), ("private", None)])
+async def test_a_label_that_is_no_text_is_refused_before_anything_is_paid(stage, labels):
+    async with stage.orchestrator(MEMO) as orchestrator:
+        result = await ask(orchestrator, graph=asking(labels=labels))
+    assert result.status == "failed"
+    assert "label" in result.error
+    assert not stage.asked
 
 
 async def test_tool_calls_are_part_of_the_answer(stage):

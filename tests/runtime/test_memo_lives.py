@@ -15,6 +15,8 @@ from orchestrator import Money, step
 from orchestrator.core.events import MemoFaulted
 from orchestrator.integrations import memoized_tool
 from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.memo.disk import DiskStore
+from orchestrator.memo.entry import decode, encode
 from orchestrator.models.protocol import Completion, ModelCallError
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
@@ -212,6 +214,29 @@ async def test_a_broken_store_costs_money_and_is_reported_once(stage, harm):
     assert len([event for event in stage.events if isinstance(event, MemoFaulted)]) == 1
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(b"no JSON", b"{}", b"[" * 100_000, b"\xff"),
+        b'{"text": 5, "finish_reason": "stop", "tool_calls": [], "served_model": null}',
+        b'{"text": "", "finish_reason": "stop", "tool_calls": [[1]], "served_model": null}',
+    ],
+)
+async def test_an_entry_whose_reply_cannot_be_read_is_paid_for_once_more(stage, reply):
+    async with stage.orchestrator(MEMO) as orchestrator:
+        await ask(orchestrator)
+    store = DiskStore(stage.folder / "memo")
+    store.open()
+    for key in store.scan():
+        store.put(key, encode(decode(store.get(key), key)._replace(reply=reply)), keep_for_s=60.0)
+    store.close()
+    async with stage.orchestrator(MEMO) as orchestrator:
+        results = [await ask(orchestrator) for _ in range(3)]
+    assert [one.output["from_memo"] for one in results] == [False, True, True]
+    (fault,) = [event for event in stage.events if isinstance(event, MemoFaulted)]
+    assert "'plan' cannot be read" in fault.error
+
+
 # Tools
 
 
@@ -220,14 +245,14 @@ async def test_a_memoized_tool_is_called_once_for_two_tasks_in_a_tool_node(stage
     calls = []
 
     @tool
-    @memoized_tool(fresh_for=60, share="team", price=Money(500))
+    @memoized_tool(fresh_for=60, share="team", price=Money(500), name=kind)
     async def find(name: str) -> str:
         """Find it."""
         calls.append(name)
         return f"found {name}"
 
     @tool("find")
-    @memoized_tool(fresh_for=60, share="team", price=Money(500))
+    @memoized_tool(fresh_for=60, share="team", price=Money(500), name=kind)
     def find_plainly(name: str) -> str:
         """Find it."""
         calls.append(name)
@@ -247,4 +272,4 @@ async def test_a_memoized_tool_is_called_once_for_two_tasks_in_a_tool_node(stage
     assert calls == ["it"]
     (row,) = rows(stage)
     assert (row.kind, row.cost, row.saved) == ("memo", Money.ZERO, Money(500))
-    assert row.step.endswith("find" if kind == "async" else "find_plainly")
+    assert row.step == kind
