@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --quiet
 
 UV_EXPORT := $(BIN)/uv export --quiet --frozen --format requirements-txt --no-header --no-emit-project
 
-.PHONY: help demo test check format docs lock clean
+.PHONY: help demo test check torture format docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check: $(VENV)/dev.stamp ## Run everything that must pass before a change is tak
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+
+torture: $(VENV)/dev.stamp ## Put the promises to the proof, for hours, and print the figures
+	TORTURE=1 $(BIN)/python -m pytest -m torture $(ARGS)
 
 format: $(VENV)/dev.stamp ## Format the code and fix what can be fixed safely
 	$(BIN)/ruff check --fix-only .

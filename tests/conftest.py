@@ -88,6 +88,17 @@ def postgres_url(postgres_server: str) -> str:
     return f"{postgres_server}&schema={quote(name)}"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded, if this is the long form."""
+    if not os.environ.get("TORTURE"):
+        return
+    terminalreporter.section("figures")
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, figure in report.user_properties:
+                terminalreporter.line(f"{name}: {figure} ({outcome}, {report.duration:.0f} s)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # LiteLLM's own code, against a newer pydantic; as errors they would break its streams.
     for message in (

@@ -170,7 +170,7 @@ class StoredLedger:
         except GeneratorExit:
             # The coroutine is thrown away: nothing can be awaited any more.
             with contextlib.suppress(LedgerUnavailable):
-                self._writer.submit(self._writer.withdrawal(None, intent.attempt_id))
+                self._writer.submit(self._writer.transactor.withdrawal(None, intent.attempt_id))
             raise
 
     async def end(self, end: AttemptEnd) -> None:
@@ -187,7 +187,7 @@ class StoredLedger:
         checked = check_end(end)
 
         def run(unit: UnitOfWork) -> None:
-            self._writer.living.discard(checked.attempt_id)
+            self._writer.transactor.living.discard(checked.attempt_id)
             book.end(unit, checked, self._keep)
 
         await self._ask(run, holds=(checked.attempt_id,))
@@ -271,10 +271,7 @@ class StoredLedger:
 
         Of an account that was never booked on: what its holder spent in its window so far.
         """
-        return await self._ask(
-            lambda unit: [unit.account(account).balance() for account in accounts],
-            urgency="read",
-        )
+        return await self._ask(lambda unit: unit.balances(accounts), urgency="read")
 
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.
@@ -282,7 +279,7 @@ class StoredLedger:
         Returns:
             How many expired.
         """
-        return await self._ask(self._writer.expire_overdue)
+        return await self._ask(self._writer.transactor.expire_overdue)
 
     async def epoch(self, task_id: str) -> int:
         """The task's present epoch; 0 if there is no such task."""
@@ -333,7 +330,7 @@ class StoredLedger:
         """See a withdrawal through, however often the caller is cancelled meanwhile."""
         answer = Answer()
         try:
-            self._writer.submit(self._writer.withdrawal(answer, attempt_id))
+            self._writer.submit(self._writer.transactor.withdrawal(answer, attempt_id))
         except LedgerUnavailable:
             return  # closed: nobody waits there any more, and a hold expires with its owner
         while not answer.future.done():

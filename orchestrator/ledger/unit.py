@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Decision
+from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Balance, Decision
 from orchestrator.ledger.rows import (
     AccountRow,
     Changes,
@@ -83,6 +83,11 @@ class UnitOfWork:
             settled, overrun = self.flushed().spent(account)
             row = AccountRow(account_id=0, key=key, settled=settled, overrun=overrun)
         return row
+
+    def balances(self, accounts: Sequence[Account]) -> list[Balance]:
+        """The balance of each account, in order, of those that were never booked on too."""
+        self.load(Wanted(accounts={account.key for account in accounts}))
+        return [self.account(account).balance() for account in accounts]
 
     def hold(self, attempt_id: str) -> Hold | None:
         """The attempt, open or ended."""

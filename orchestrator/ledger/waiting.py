@@ -31,7 +31,9 @@ class Ask(Operation):
 
     __slots__ = ("demands", "intent", "ticket", "wait_at")
 
-    def __init__(self, answer: Answer, intent: AttemptIntent, demands: Sequence[Demand]) -> None:
+    def __init__(
+        self, answer: Answer | None, intent: AttemptIntent, demands: Sequence[Demand]
+    ) -> None:
         """Not yet arrived."""
         super().__init__(answer, tasks=(intent.task_id,), holds=(intent.attempt_id,))
         self.intent = intent

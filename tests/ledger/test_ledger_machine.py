@@ -263,7 +263,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         async def act(side):
             if has_died:
-                side.ledger._writer.living.clear()
+                side.ledger._writer.transactor.living.clear()
             return await side.ledger.expire_overdue()
 
         self.both(act)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.money import Money
-from orchestrator.ledger import writer
+from orchestrator.ledger import transactor
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
 
 
@@ -155,7 +155,7 @@ async def test_when_a_signal_takes_a_waiter_away_those_behind_are_judged_again(b
 async def test_rows_that_are_forgotten_between_transactions_are_loaded_again(
     bank, demand, monkeypatch
 ):
-    monkeypatch.setattr(writer, "MAX_REMEMBERED", 0)
+    monkeypatch.setattr(transactor, "MAX_REMEMBERED", 0)
     await bank.open_task()
     hold = await bank.hold(60, demand(100))
     waiter = await bank.waits(bank.hold(50, demand(100)))
