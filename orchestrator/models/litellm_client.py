@@ -11,13 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest, ToolCall
 from orchestrator.models.settings import ModelSettings
-from orchestrator.models.wire import StreamTap, Wire, current_wire, read_usage, watched
+from orchestrator.models.wire import StreamTap, Wire, current_wire, read_usage, served_tier, watched
 
 CONNECT_TIMEOUT_S = 10.0
 PREPARATION_TIMEOUT_S = 0.5
@@ -35,6 +36,10 @@ _REGION_PARAMETERS: Mapping[str, str] = {
     "vertex_ai_beta": "vertex_location",
     "watsonx": "region_name",
 }
+
+
+# Ours -> OpenAI's word, where the two differ; LiteLLM translates it for other providers.
+_SERVICE_TIERS: Mapping[str | None, str] = {"standard": "default"}
 
 
 class LiteLLMClient:
@@ -140,7 +145,9 @@ class LiteLLMClient:
                     ToolCall(call.id, call.function.name, call.function.arguments)
                     for call in choice.message.tool_calls or ()
                 ),
-                usage=read_usage(response.usage) if wire.reported_usage else None,
+                usage=read_usage(response.usage, served_tier(response))
+                if wire.reported_usage
+                else None,
                 served_model=wire.served_model,
             )
 
@@ -197,6 +204,7 @@ class LiteLLMClient:
             "api_base": settings.api_base,
             "api_key": self._api_key(settings),
             "reasoning_effort": settings.effort,
+            "service_tier": _SERVICE_TIERS.get(settings.service_tier, settings.service_tier),
             "tools": copy.deepcopy([dict(tool) for tool in request.tools]) or None,
             "response_format": None
             if request.schema is None
@@ -261,7 +269,7 @@ class _StreamedAnswer:
             text="".join(self._texts),
             finish_reason=self._finish_reason,
             tool_calls=tuple(ToolCall(**call) for _, call in sorted(self._calls.items())),
-            usage=tap.usage,
+            usage=tap.usage and replace(tap.usage, tier=tap.tier or tap.usage.tier),
             served_model=tap.served_model,
         )
 

@@ -21,6 +21,8 @@ class ModelSettings:
         region: Region to ask in, where the provider has regions.
         max_output_tokens: Sent with every request, so that its worst case is bounded.
         effort: Reasoning effort, where the model has one (``low``, ``medium``, ``high``).
+        service_tier: ``standard``, ``flex`` or ``priority``, where the provider has tiers;
+            ``None``: the provider's or the project's default.
         price: The policy's own price, which wins over every price list.
     """
 
@@ -31,6 +33,7 @@ class ModelSettings:
     region: str | None = None
     max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
     effort: str | None = None
+    service_tier: str | None = None
     price: Price | None = None
 
     @property

@@ -12,16 +12,23 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 import orjson
 
-from orchestrator.core.usage import Usage
+from orchestrator.core.usage import STANDARD, Usage
 
 # Where providers account for tokens in the body of an answer. If none of these is there, usage that
 # LiteLLM reports all the same is its own count, not the provider's.
 _ACCOUNTS = ("usage", "usageMetadata", "prompt_eval_count", "meta", "metrics")
+
+
+# Providers' words for the tier that everyone gets.
+_TIERS: Mapping[str, str] = MappingProxyType(
+    {"auto": STANDARD, "default": STANDARD, "on_demand": STANDARD, "scale": STANDARD}
+)
 
 
 class HiddenRetryRefused(httpx.RequestError):
@@ -106,6 +113,7 @@ class StreamTap:
         usage: The provider's own usage; ``None`` if it sent none that can be read.
         finished: Whether a chunk carried a reason for the end.
         served_model: The model the chunks name.
+        tier: The service tier the chunks name.
     """
 
     def __init__(self, source: AsyncIterable[Any]) -> None:
@@ -115,6 +123,7 @@ class StreamTap:
         self.usage: Usage | None = None
         self.finished = False
         self.served_model: str | None = None
+        self.tier: str | None = None
 
     def __aiter__(self) -> StreamTap:
         """Be iterated in place of the chunks."""
@@ -126,6 +135,7 @@ class StreamTap:
         reported = _field(chunk, "usage")
         if reported is not None:
             self.usage = read_usage(reported)
+        self.tier = served_tier(chunk) or self.tier
         if self.served_model is None:
             self.served_model = served_model(chunk)
         choices = _field(chunk, "choices")
@@ -152,8 +162,16 @@ def served_model(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a li
     return None
 
 
-def read_usage(reported: Any) -> Usage | None:  # noqa: ANN401 - a mapping or a library's record
+def served_tier(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a library's record
+    """The service tier that ``answer`` names, in our words, if it names one."""
+    name = _field(answer, "service_tier")
+    return _TIERS.get(name, name) if isinstance(name, str) and name else None
+
+
+def read_usage(reported: Any, tier: str | None = None) -> Usage | None:  # noqa: ANN401 - a mapping or a library's record
     """Read token counts in OpenAI's form; ``None`` if a whole is missing or no integer.
+
+    ``tier`` is the service tier that stands beside the usage rather than in it.
 
     Nothing is repaired: zero, negative and absurd counts are for settlement to judge.
     """
@@ -171,6 +189,14 @@ def read_usage(reported: Any) -> Usage | None:  # noqa: ANN401 - a mapping or a 
         or _count(of_input, "cache_creation_tokens")
         or 0,
         reasoning_tokens=_count(of_output, "reasoning_tokens") or 0,
+        cache_write_hour_tokens=_count(
+            _field(of_input, "cache_creation_token_details"), "ephemeral_1h_input_tokens"
+        ),
+        input_audio_tokens=_count(of_input, "audio_tokens") or 0,
+        input_image_tokens=_count(of_input, "image_tokens") or 0,
+        output_audio_tokens=_count(of_output, "audio_tokens") or 0,
+        output_image_tokens=_count(of_output, "image_tokens") or 0,
+        tier=tier or served_tier(reported) or STANDARD,
     )
 
 

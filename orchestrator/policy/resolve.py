@@ -15,7 +15,7 @@ from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
 from orchestrator.policy.records import AgentPolicy
-from orchestrator.pricing.price import Price
+from orchestrator.pricing.price import OPTIONAL_PARTS, Price
 from orchestrator.routing.settings import FormCheck, StepSettings, StepTable
 
 
@@ -43,13 +43,8 @@ def price_of(price: PriceDocument | None) -> Price | None:
     """The policy's own price; ``None`` if it has none, or lacks a required part."""
     if price is None or price.input is None or price.output is None:
         return None
-    return Price(
-        input=price.input,
-        output=price.output,
-        cached_input=price.cached_input,
-        cache_write=price.cache_write,
-        reasoning=price.reasoning,
-    )
+    more = {part: getattr(price, part) for part in OPTIONAL_PARTS}
+    return Price(input=price.input, output=price.output, **more)
 
 
 def _model(name: str, model: ModelDocument) -> ModelSettings:
@@ -62,6 +57,7 @@ def _model(name: str, model: ModelDocument) -> ModelSettings:
         region=model.region,
         max_output_tokens=model.max_output_tokens,
         effort=model.effort,
+        service_tier=model.service_tier,
         price=price_of(model.price),
     )
 

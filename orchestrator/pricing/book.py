@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.pricing.listing import Listing, disagreement
+from orchestrator.pricing.listing import Listing, completed, disagreement
 from orchestrator.pricing.names import ModelName
 from orchestrator.pricing.price import Price
 from orchestrator.pricing.quote import Quote, Tier
@@ -75,10 +75,10 @@ class PriceBook:
         found = [listing for listing in (first, second) if listing is not None]
         if not found:
             return None
-        quote = _quote(found[0], found)
         if first and second:
+            quote = _quote(completed(first, second), found)
             return replace(quote, disagreement=disagreement(first, second))
-        return quote
+        return _quote(found[0], found)
 
     @cached_property
     def _genai(self) -> GenaiPrices:
@@ -101,6 +101,7 @@ def _quote(chosen: Listing, found: list[Listing]) -> Quote:
         window = None
     return Quote(
         tiers=chosen.tiers,
+        service_tiers=chosen.service_tiers,
         request_fee=chosen.request_fee,
         context_window=window,
         max_output_tokens=max(

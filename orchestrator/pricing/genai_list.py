@@ -23,6 +23,11 @@ _PARTS: Mapping[str, str] = MappingProxyType(
         "output_mtok": "output",
         "cache_read_mtok": "cached_input",
         "cache_write_mtok": "cache_write",
+        "cache_write_1h_mtok": "cache_write_hour",
+        "input_audio_mtok": "input_audio",
+        "input_image_mtok": "input_image",
+        "output_audio_mtok": "output_audio",
+        "output_image_mtok": "output_image",
         "output_reasoning_mtok": "reasoning",
     }
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from orchestrator.pricing.price import Price
+from orchestrator.pricing.price import OPTIONAL_PARTS, PARTS, REQUIRED_PARTS, Price
 from orchestrator.pricing.quote import Tier
 
-_PARTS = ("input", "output", "cached_input", "cache_write", "reasoning")
 _TOLERANCE = Decimal("0.01")
 
 
@@ -20,12 +19,14 @@ class Listing:
 
     Attributes:
         tiers: Prices by size of the request, smallest first.
+        service_tiers: The same for ``flex``, ``priority`` and ``batch`` service, where listed.
         request_fee: USD for each request.
         context_window: Input tokens at most, if the list says.
         max_output_tokens: Output tokens at most, if the list says.
     """
 
     tiers: tuple[Tier, ...]
+    service_tiers: Mapping[str, tuple[Tier, ...]] = field(default_factory=dict)
     request_fee: Decimal = Decimal(0)
     context_window: int | None = None
     max_output_tokens: int | None = None
@@ -64,6 +65,33 @@ def tiers(
     return tuple(built) if built and built[0].above == 0 else None
 
 
+def completed(first: Listing, second: Listing) -> Listing:
+    """``first``, with the parts that only ``second`` states.
+
+    Only where both name the same price for plain input and output: else they may speak of
+    different offers, and a price put together from two would be nobody's.
+    """
+    if any(_differ(first.tiers[0].price, second.tiers[0].price, part) for part in REQUIRED_PARTS):
+        return first
+    return replace(
+        first,
+        tiers=tuple(
+            Tier(tier.above, _completed(tier.price, second.price_above(tier.above)))
+            for tier in first.tiers
+        ),
+        service_tiers={**second.service_tiers, **first.service_tiers},
+    )
+
+
+def _completed(price: Price, other: Price) -> Price:
+    more = {
+        part: getattr(other, part)
+        for part in OPTIONAL_PARTS
+        if part != "reasoning" and getattr(price, part) is None
+    }
+    return replace(price, **more)
+
+
 def disagreement(first: Listing, second: Listing) -> str | None:
     """What two lists say differently by more than 1 %; ``None`` if nothing.
 
@@ -81,8 +109,13 @@ def disagreement(first: Listing, second: Listing) -> str | None:
 def _differences(first: Listing, second: Listing) -> Iterator[str]:
     for above in sorted({t.above for t in (*first.tiers, *second.tiers)}):
         ours, theirs = first.price_above(above), second.price_above(above)
-        for part in _PARTS:
-            a, b = getattr(ours, part), getattr(theirs, part)
-            if a is not None and b is not None and abs(a - b) > _TOLERANCE * min(a, b):
+        for part in PARTS:
+            if _differ(ours, theirs, part):
+                a, b = getattr(ours, part), getattr(theirs, part)
                 place = f" above {above} input tokens" if above else ""
                 yield f"{part}{place} {a.normalize():f} and {b.normalize():f}"
+
+
+def _differ(ours: Price, theirs: Price, part: str) -> bool:
+    a, b = getattr(ours, part), getattr(theirs, part)
+    return a is not None and b is not None and abs(a - b) > _TOLERANCE * min(a, b)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from orchestrator.core.usage import STANDARD
 from orchestrator.pricing.listing import Listing, tiers
 from orchestrator.pricing.names import ModelName
 
@@ -23,10 +24,23 @@ _PARTS: Mapping[str, str] = MappingProxyType(
         "output_cost_per_token": "output",
         "cache_read_input_token_cost": "cached_input",
         "cache_creation_input_token_cost": "cache_write",
+        "cache_creation_input_token_cost_above_1hr": "cache_write_hour",
         "output_cost_per_reasoning_token": "reasoning",
+        "input_cost_per_audio_token": "input_audio",
+        "input_cost_per_image_token": "input_image",
+        "output_cost_per_audio_token": "output_audio",
+        "output_cost_per_image_token": "output_image",
     }
 )
-_TIER_KEY = re.compile(rf"({'|'.join(_PARTS)})_above_(\d+)k_tokens")
+# The map's suffix of a price for a service tier -> the tier.
+_SERVICE_TIERS: Mapping[str, str] = MappingProxyType(
+    {"batches": "batch", "flex": "flex", "priority": "priority"}
+)
+# Longest first: ``..._above_1hr`` is a part of its own.
+_KEY = re.compile(
+    rf"({'|'.join(sorted(_PARTS, key=len, reverse=True))})"
+    rf"(?:_above_(\d+)k_tokens)?(?:_({'|'.join(_SERVICE_TIERS)}))?"
+)
 
 # Entries that the map keeps under a bare name, by the prefix that callers write.
 _OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -56,11 +70,14 @@ class LitellmPrices:
         entry = self._find(name)
         if entry is None:
             return None
-        built = tiers(_table(entry), source=self._source)
+        tables = _tables(entry)
+        built = tiers(tables.pop(STANDARD), source=self._source)
         if built is None:
             return None
+        service = {tier: tiers(table, source=self._source) for tier, table in tables.items()}
         return Listing(
             tiers=built,
+            service_tiers={tier: priced for tier, priced in service.items() if priced},
             request_fee=_decimal(entry.get("input_cost_per_request")) or Decimal(0),
             context_window=_count(entry.get("max_input_tokens")),
             max_output_tokens=_count(entry.get("max_output_tokens")),
@@ -81,20 +98,22 @@ class LitellmPrices:
         return bare if owned else None
 
 
-def _table(entry: Mapping[str, Any]) -> dict[int, dict[str, Decimal]]:
-    """Prices per million tokens by the input tokens above which they apply."""
-    table = {0: _parts(entry)}
+def _tables(entry: Mapping[str, Any]) -> dict[str, dict[int, dict[str, Decimal]]]:
+    """Prices per million tokens, by service tier and by the input tokens above which they apply."""
+    tables: dict[str, dict[int, dict[str, Decimal]]] = {STANDARD: {0: {}}}
     for key, value in entry.items():
-        found = _TIER_KEY.fullmatch(key)
-        price = _decimal(value)
-        if found and price is not None:
-            table.setdefault(int(found[2]) * 1000, {})[_PARTS[found[1]]] = price.scaleb(6)
+        found, price = _KEY.fullmatch(key), _decimal(value)
+        if found is None or price is None:
+            continue
+        part, thousands, suffix = found.groups()
+        table = tables.setdefault(_SERVICE_TIERS.get(suffix, STANDARD), {0: {}})
+        table.setdefault(int(thousands or 0) * 1000, {})[_PARTS[part]] = price.scaleb(6)
     bands: Sequence[Mapping[str, Any]] = entry.get("tiered_pricing") or ()
     for band in bands:
         start = band.get("range", [None])[0]
         if start is not None:
-            table.setdefault(int(start), {}).update(_parts(band))
-    return table
+            tables[STANDARD].setdefault(int(start), {}).update(_parts(band))
+    return tables
 
 
 def _parts(entry: Mapping[str, Any]) -> dict[str, Decimal]:

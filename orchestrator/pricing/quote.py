@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal, localcontext
 
 from orchestrator.core.money import Money
-from orchestrator.core.usage import Usage
+from orchestrator.core.usage import STANDARD, Usage
 from orchestrator.pricing.price import Price
 
 _PER_MILLION = -6
@@ -23,9 +24,6 @@ ASSUMED_PRICE = Price(input=Decimal(15), output=Decimal(75), source="assumed")
 # As large as the windows of all but a handful of models: what an input that cannot be counted may
 # fill, where nobody knows the model's own window.
 ASSUMED_CONTEXT_WINDOW = 2_000_000
-
-# What a provider's cache charges for tokens that it keeps for an hour rather than for minutes.
-_HOUR_CACHE_TIMES_INPUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +45,28 @@ class Quote:
 
     Attributes:
         tiers: Prices by size of the request, smallest first; the first one is above 0.
+        service_tiers: The same for ``flex``, ``priority`` and ``batch`` service, where known.
         request_fee: USD for each request, whatever its size.
         context_window: Input tokens the model takes at most, if known.
         max_output_tokens: Output tokens the model gives at most, if known.
         disagreement: What the price lists say differently, by more than 1 %; ``None`` if they
             agree, or if fewer than two know the model.
         assumed: Whether no source knows the price, so that costs are estimates.
+        asked_tier: The service tier that the request asks for.
+        hour_cache: Whether the request asks the provider to keep parts of it for an hour.
+        media: Whether the request holds more than text.
     """
 
     tiers: tuple[Tier, ...]
+    service_tiers: Mapping[str, tuple[Tier, ...]] = field(default_factory=dict)
     request_fee: Decimal = Decimal(0)
     context_window: int | None = None
     max_output_tokens: int | None = None
     disagreement: str | None = None
     assumed: bool = False
+    asked_tier: str = STANDARD
+    hour_cache: bool = False
+    media: bool = False
 
     @property
     def price(self) -> Price:
@@ -77,25 +83,19 @@ class Quote:
         """The day from which the price holds, if known."""
         return self.price.as_of
 
-    def with_hour_cache(self) -> Quote:
-        """The quote for a request that asks the provider to keep parts of it for an hour.
+    def knows_tier(self, tier: str) -> bool:
+        """Whether there is a price for what is served in a service tier.
 
-        Providers charge twice the input for that, and do not say in which tokens written to the
-        cache it lies: all of them count so, which is the most they can cost.
+        A price in the policy is that of whatever the policy's own provider serves.
         """
-        return replace(
-            self,
-            tiers=tuple(
-                Tier(tier.above, replace(tier.price, cache_write=_hour_cache(tier.price)))
-                for tier in self.tiers
-            ),
-        )
+        return tier == STANDARD or tier in self.service_tiers or self.source == "policy"
 
     def cost(self, usage: Usage) -> Money:
         """What ``usage`` costs, exact, rounded up once to whole nano-dollars.
 
-        Cached and written tokens are taken out of the input, reasoning tokens out of the output,
-        before each is priced.
+        Every part is taken out of the whole it lies in before it is priced; where parts overlap so
+        far that they exceed the whole, the dearest count. A service tier without a price of its
+        own is priced as the standard one: see :meth:`knows_tier`.
 
         Raises:
             ValueError: If the counts cannot be true; book the bound instead.
@@ -103,24 +103,41 @@ class Quote:
         if not usage.is_possible:
             message = f"{usage} cannot be true, so it has no cost; book the bound instead."
             raise ValueError(message)
-        price = next(t.price for t in reversed(self.tiers) if usage.input_tokens > t.above)
-        cached, written = usage.cached_input_tokens, usage.cache_write_tokens
-        reasoning = usage.reasoning_tokens
+        tiers = self.service_tiers.get(usage.tier, self.tiers)
+        price = next(t.price for t in reversed(tiers) if usage.input_tokens > t.above)
         with localcontext(_EXACT):
-            per_million = (
-                (usage.input_tokens - cached - written) * price.input
-                + cached * _either(price.cached_input, price.input)
-                + written * _either(price.cache_write, price.input)
-                + (usage.output_tokens - reasoning) * price.output
-                + reasoning * _either(price.reasoning, price.output)
+            per_million = sum(
+                (count * price.of(part) for part, count in self._parts(usage, price)), Decimal(0)
             )
             return Money.from_usd_rounded_up(per_million.scaleb(_PER_MILLION) + self.request_fee)
+
+    def _parts(self, usage: Usage, price: Price) -> Iterator[tuple[str, int]]:
+        written, hour = usage.cache_write_tokens, usage.cache_write_hour_tokens
+        if hour is None:
+            # The most they can cost, where the provider does not tell them apart.
+            hour = written if self.hour_cache else 0
+        of_input = {
+            "cached_input": usage.cached_input_tokens,
+            "cache_write": written - hour,
+            "cache_write_hour": hour,
+            "input_audio": usage.input_audio_tokens,
+            "input_image": usage.input_image_tokens,
+        }
+        left = usage.input_tokens
+        for part in sorted(of_input, key=price.of, reverse=True):
+            yield part, min(of_input[part], left)
+            left -= min(of_input[part], left)
+        yield "input", left
+        of_output = usage.reasoning_tokens, usage.output_audio_tokens, usage.output_image_tokens
+        yield from zip(("reasoning", "output_audio", "output_image"), of_output, strict=True)
+        yield "output", usage.output_tokens - sum(of_output)
 
     def bound(self, input_tokens: int, max_output_tokens: int) -> Money:
         """The most a call can cost that has at most so many tokens.
 
         Every token counts at the dearest price it can have in any tier the request can reach, so
-        ``cost(usage) <= bound(i, o)`` for every usage within ``i`` and ``o``.
+        ``cost(usage) <= bound(i, o)`` for every usage within ``i`` and ``o`` that holds no more
+        kinds of tokens than was said of the request.
 
         Raises:
             ValueError: If a count is negative.
@@ -128,10 +145,12 @@ class Quote:
         if input_tokens < 0 or max_output_tokens < 0:
             message = f"Token bounds are 0 or more, not {input_tokens} and {max_output_tokens}."
             raise ValueError(message)
-        within_reach = [t.price for t in self.tiers if t.above <= input_tokens]
+        # What is asked for may not be there: then the standard tier serves it.
+        asked = (*self.tiers, *self.service_tiers.get(self.asked_tier, ()))
+        within_reach = [t.price for t in asked if t.above <= input_tokens]
         with localcontext(_EXACT):
             per_million = input_tokens * max(
-                p.dearest_input for p in within_reach
+                p.dearest_input(hour_cache=self.hour_cache, media=self.media) for p in within_reach
             ) + max_output_tokens * max(p.dearest_output for p in within_reach)
             return Money.from_usd_rounded_up(per_million.scaleb(_PER_MILLION) + self.request_fee)
 
@@ -139,12 +158,3 @@ class Quote:
 def assumed_quote() -> Quote:
     """A quote for a model that no source prices, under ``unknown_price: estimate``."""
     return Quote(tiers=(Tier(0, ASSUMED_PRICE),), assumed=True)
-
-
-def _hour_cache(price: Price) -> Decimal:
-    with localcontext(_EXACT):
-        return max(_either(price.cache_write, price.input), price.input * _HOUR_CACHE_TIMES_INPUT)
-
-
-def _either(part: Decimal | None, whole: Decimal) -> Decimal:
-    return whole if part is None else part

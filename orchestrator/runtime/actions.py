@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.money import Money
+from orchestrator.core.usage import STANDARD
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.records import UnknownPrice
 from orchestrator.pricing.quote import ASSUMED_CONTEXT_WINDOW, Quote, assumed_quote
@@ -60,8 +61,17 @@ def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
         for name in names
     }
     input_bound = input_token_bound(request.messages, request.tools, request.schema)
-    if _keeps_an_hour([request.messages, request.tools, request.parameters]):
-        quotes = {name: quote and quote.with_hour_cache() for name, quote in quotes.items()}
+    hour = _keeps_an_hour([request.messages, request.tools, request.parameters])
+    quotes = {
+        name: quote
+        and replace(
+            quote,
+            hour_cache=hour,
+            media=input_bound is None,
+            asked_tier=policy.models[name].service_tier or STANDARD,
+        )
+        for name, quote in quotes.items()
+    }
     budgeted = input_bound is None and bool(run.demands(now, finish=request.finish))
     ordered = order_candidates(
         [policy.models[name] for name in names],

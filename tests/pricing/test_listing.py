@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from orchestrator.core.usage import STANDARD
 from orchestrator.pricing.listing import Listing, disagreement, tiers
-from orchestrator.pricing.litellm_list import _table
+from orchestrator.pricing.litellm_list import _tables
 from orchestrator.pricing.quote import Tier
 
 
@@ -99,7 +100,7 @@ def test_an_entry_with_thresholds_in_its_keys_becomes_tiers():
         "output_cost_per_token_above_200k_tokens": None,
         "supports_vision": True,
     }
-    built = tiers(_table(entry), source="a")
+    built = tiers(_tables(entry)[STANDARD], source="a")
 
     assert built is not None
     assert [(tier.above, tier.price.input, tier.price.output) for tier in built] == [
@@ -124,7 +125,7 @@ def test_an_entry_with_bands_becomes_tiers():
             {"max_results_range": [0, 25], "input_cost_per_query": Decimal(1)},
         ]
     }
-    built = tiers(_table(entry), source="a")
+    built = tiers(_tables(entry)[STANDARD], source="a")
 
     assert built is not None
     assert [(tier.above, tier.price.input) for tier in built] == [(0, 1), (32_000, 3)]

@@ -20,13 +20,19 @@ PRICES = st.builds(
     output=USD,
     cached_input=st.none() | USD,
     cache_write=st.none() | USD,
+    cache_write_hour=st.none() | USD,
     reasoning=st.none() | USD,
+    input_audio=st.none() | USD,
+    input_image=st.none() | USD,
+    output_audio=st.none() | USD,
+    output_image=st.none() | USD,
 )
 THRESHOLDS = st.sets(st.integers(1, 1_000_000), max_size=3).map(lambda found: (0, *sorted(found)))
 QUOTES = THRESHOLDS.flatmap(
     lambda above: st.builds(
         Quote,
-        tiers=st.tuples(*(st.builds(Tier, st.just(start), PRICES) for start in above)),
+        tiers=(tiers := st.tuples(*(st.builds(Tier, st.just(start), PRICES) for start in above))),
+        service_tiers=st.dictionaries(st.sampled_from(["flex", "priority"]), tiers),
         request_fee=USD,
     )
 )
@@ -38,6 +44,33 @@ def usages(draw: st.DrawFn) -> Usage:
     cached = draw(st.integers(0, whole))
     written = draw(st.integers(0, whole - cached))
     return Usage(whole, output, cached, written, draw(st.integers(0, output)))
+
+
+@st.composite
+def rich_usages(draw: st.DrawFn) -> Usage:
+    """Usages of every kind of token."""
+    usage = draw(usages())
+    audio = draw(st.integers(0, usage.input_tokens))
+    spoken = draw(st.integers(0, usage.output_tokens - usage.reasoning_tokens))
+    rest = usage.output_tokens - usage.reasoning_tokens - spoken
+    return replace(
+        usage,
+        cache_write_hour_tokens=draw(st.none() | st.integers(0, usage.cache_write_tokens)),
+        input_audio_tokens=audio,
+        input_image_tokens=draw(st.integers(0, usage.input_tokens - audio)),
+        output_audio_tokens=spoken,
+        output_image_tokens=draw(st.integers(0, rest)),
+        tier=draw(st.sampled_from(["standard", "flex"])),
+    )
+
+
+@given(QUOTES, rich_usages())
+def test_no_usage_of_any_kind_of_token_costs_more_than_the_bound(quote: Quote, usage: Usage):
+    asked = replace(quote, asked_tier="flex", hour_cache=True, media=True)
+
+    bound = asked.bound(usage.input_tokens, usage.output_tokens)
+
+    assert Money.ZERO <= asked.cost(usage) <= bound
 
 
 @given(QUOTES, usages(), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -131,7 +164,7 @@ def test_negative_bounds_are_refused(tokens: int, output: int):
 def test_what_the_cache_keeps_for_an_hour_costs_twice_the_input():
     price = Price(input=Decimal(5), output=Decimal(25), cache_write=Decimal("6.25"))
     quote = Quote(tiers=(Tier(0, price), Tier(1000, replace(price, input=Decimal(10)))))
-    hour = quote.with_hour_cache()
+    hour = replace(quote, hour_cache=True)
     usage = Usage(100, 1, cache_write_tokens=100)
 
     assert quote.cost(usage) == Money.from_usd("0.00065")
@@ -142,7 +175,10 @@ def test_what_the_cache_keeps_for_an_hour_costs_twice_the_input():
 
 @given(QUOTES, usages())
 def test_no_request_is_cheaper_for_keeping_its_cache_an_hour(quote: Quote, usage: Usage):
-    assert quote.with_hour_cache().cost(usage) >= quote.cost(usage)
+    unlisted = tuple(Tier(t.above, replace(t.price, cache_write_hour=None)) for t in quote.tiers)
+    quote = replace(quote, tiers=unlisted)
+
+    assert replace(quote, hour_cache=True).cost(usage) >= quote.cost(usage)
 
 
 def test_an_assumed_price_is_dear_and_says_so():

@@ -29,8 +29,24 @@ class PriceDocument(Document):
     cache_write: Annotated[Decimal | None, PRICE] = key(
         "Input tokens written to the provider's cache; as `input` unless given.", example="0.125"
     )
+    cache_write_hour: Annotated[Decimal | None, PRICE] = key(
+        "Those of them that the cache keeps for an hour; twice `input` unless given.",
+        example="0.20",
+    )
     reasoning: Annotated[Decimal | None, PRICE] = key(
         "Reasoning tokens; as `output` unless given.", example="0.40"
+    )
+    input_audio: Annotated[Decimal | None, PRICE] = key(
+        "Audio in the input; as `input` unless given.", example="0.70"
+    )
+    input_image: Annotated[Decimal | None, PRICE] = key(
+        "Images in the input; as `input` unless given.", example="0.10"
+    )
+    output_audio: Annotated[Decimal | None, PRICE] = key(
+        "Audio in the output; as `output` unless given.", example="20"
+    )
+    output_image: Annotated[Decimal | None, PRICE] = key(
+        "Images in the output; as `output` unless given.", example="30"
     )
 
 
@@ -58,6 +74,10 @@ class ModelDocument(Document):
     effort: Annotated[
         str | None, words("low", "none", "minimal", "medium", "high", "xhigh", "max")
     ] = key("Reasoning effort, where the model has one.")
+    service_tier: Annotated[str | None, words("standard", "flex", "priority")] = key(
+        "The service tier to ask for, where the provider has tiers. What is served decides the"
+        " price; `priority` reserves at its own."
+    )
     price: PriceDocument | None = key("A price of your own, in USD per million tokens.")
 
     main: ClassVar[str] = "model"
