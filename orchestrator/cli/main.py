@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import bench, demo, doctor, init, memo, policy, replay, report, run, task
+from orchestrator.cli import (
+    bench,
+    demo,
+    doctor,
+    init,
+    memo,
+    policy,
+    prices,
+    replay,
+    report,
+    run,
+    task,
+)
 from orchestrator.cli.output import FAILED, MISTAKEN
 from orchestrator.core.errors import Fenced, OrchestratorError
 from orchestrator.version import __version__
@@ -32,6 +44,7 @@ app.command()(run.run)
 app.add_typer(task.app, name="task")
 app.add_typer(report.app, name="report")
 app.add_typer(policy.app, name="policy")
+app.add_typer(prices.app, name="prices")
 app.add_typer(memo.app, name="memo")
 app.add_typer(bench.app, name="bench")
 app.command()(replay.replay)

@@ -62,16 +62,23 @@ class PriceBook:
         minute = int(at.timestamp()) // _SECONDS_PER_MINUTE
         recent = self._recent.get(key)
         if recent is None or recent[0] != minute:
-            recent = (minute, self._listed(ModelName.parse(model), api_base, at))
+            recent = (minute, self._listed(model, api_base, at))
             self._recent[key] = recent
         return recent[1]
 
-    def _listed(self, name: ModelName, api_base: str | None, at: datetime) -> Quote | None:
+    def listings(
+        self, model: str, *, at: datetime, api_base: str | None = None
+    ) -> tuple[Listing | None, Listing | None]:
+        """What ``genai-prices`` and LiteLLM's map say of ``model``, each by itself."""
+        name = ModelName.parse(model)
         named = name.genai_provider
         provider = (api_base and self._genai.provider_at(api_base)) or named
         names = (name,) if provider is None or provider == named else name.at_provider(provider)
         first = self._genai.listing(name, provider, at)
-        second = next(filter(None, map(self._litellm.listing, names)), None)
+        return first, next(filter(None, map(self._litellm.listing, names)), None)
+
+    def _listed(self, model: str, api_base: str | None, at: datetime) -> Quote | None:
+        first, second = self.listings(model, at=at, api_base=api_base)
         found = [listing for listing in (first, second) if listing is not None]
         if not found:
             return None
