@@ -12,6 +12,7 @@ from orchestrator.cli import (
     demo,
     doctor,
     init,
+    ledger,
     memo,
     policy,
     prices,
@@ -43,6 +44,7 @@ app.command()(doctor.doctor)
 app.command()(run.run)
 app.add_typer(task.app, name="task")
 app.add_typer(report.app, name="report")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
 app.add_typer(memo.app, name="memo")

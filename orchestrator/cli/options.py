@@ -19,7 +19,8 @@ StoreOption = Annotated[
     typer.Option(
         envvar="ORCHESTRATOR_STORE",
         metavar="URL",
-        help="The ledger: sqlite:///relative/ledger.db or sqlite:////absolute/ledger.db.",
+        help="The ledger: sqlite:///relative/ledger.db, sqlite:////absolute/ledger.db or"
+        " postgresql://user@host/database?schema=name.",
     ),
 ]
 PriceOption = Annotated[

@@ -112,7 +112,7 @@ def reserve(
     if wait_at is not None:
         return wait_at
     rows = [unit.open_account(account, row) for account, row in path.values()]
-    unit.add_intent(replace(intent, expires_at=now + (intent.expires_at - intent.at)), rows)
+    unit.add_intent(intent, rows, expires_at=now + (intent.expires_at - intent.at))
     for row in rows:
         row.reserved += need
     unit.book(rows)
@@ -172,7 +172,7 @@ def hit(
         message = f"attempt {intent.attempt_id} is a hit of the memo, so it costs nothing"
         raise ValueError(message)
     _check_owner(unit, intent.task_id, intent.epoch)
-    unit.add_intent(intent, ())
+    unit.add_intent(intent, (), expires_at=intent.expires_at)
     end(unit, ended, keep)
     if decision is not None:
         unit.add_decision(decision)

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
     AttemptIntent,
     AttemptRecord,
+    Correction,
     Decision,
     TaskHistory,
     TaskOpening,
@@ -30,8 +32,10 @@ from orchestrator.ledger.rows import (
     Hold,
     Loaded,
     Reply,
+    Standing,
     TaskState,
     Wanted,
+    from_us,
     to_us,
 )
 
@@ -59,6 +63,8 @@ class MemoryStore:
         self._marks: dict[tuple[str, str, str], None] = {}
         self._decisions: dict[int, Decision] = {}
         self._lessons: dict[int, Lesson] = {}
+        self._corrections: dict[int, tuple[Correction, Money]] = {}
+        self._standing: dict[str, int] = {}
         self._undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
@@ -109,7 +115,8 @@ class MemoryStore:
     def write(self, changes: Changes) -> None:
         """Write a batch's changes."""
         for hold, intent in changes.intents:
-            self._put(self._attempts, intent.attempt_id, (hold, intent))
+            stored = replace(intent, expires_at=from_us(hold.expires_at_us))
+            self._put(self._attempts, intent.attempt_id, (hold, stored))
             self._put(self._attempt_ids, hold.seq, intent.attempt_id)
         for _, end in changes.ends:
             self._put(self._ends, end.attempt_id, replace(end, reply=None))
@@ -183,7 +190,7 @@ class MemoryStore:
             )
             if not is_held or not _is_inside(intent.at, account):
                 continue
-            end = self._ends.get(attempt_id)
+            end = self._end(attempt_id)
             cost += intent.reserve.nano if end is None else end.cost.nano
             overrun += 0 if end is None else end.overrun.nano
         return cost, overrun
@@ -195,6 +202,24 @@ class MemoryStore:
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose ``expires_at`` has come."""
         return [hold for hold in self._open_holds() if hold.expires_at_us <= now_us]
+
+    def standing(self, seq: int) -> Standing | None:
+        """How an attempt is booked; ``None`` while it is open."""
+        attempt_id = self._attempt_ids[seq]
+        end = self._end(attempt_id)
+        if end is None:
+            return None
+        return Standing(end.end, end.cost.nano, end.overrun.nano, attempt_id in self._standing)
+
+    def accounts_with(self, ids: Iterable[int]) -> list[AccountRow]:
+        """The accounts with these numbers, as copies that the caller may change."""
+        return [self._accounts[account_id].copy() for account_id in ids]
+
+    def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
+        """Store what an attempt really cost; ``overrun`` is the part above its reserve."""
+        number = len(self._corrections)
+        self._put(self._corrections, number, (correction, overrun))
+        self._put(self._standing, self._attempt_ids[seq], number)
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""
@@ -280,6 +305,7 @@ class MemoryStore:
             if task_id in (None, intent.task_id)
             and attempt_id in self._ends
             and self._ends[attempt_id].end == "expired"
+            and attempt_id not in self._standing
         ]
 
     def accounts(self) -> Iterator[tuple[AccountRow, AccountRow]]:
@@ -290,12 +316,13 @@ class MemoryStore:
     def facts(self) -> Iterator[Fact]:
         """Every attempt."""
         for attempt_id, (hold, _) in self._attempts.items():
-            end = self._ends.get(attempt_id)
+            end = self._end(attempt_id)
+            kind = "settled" if attempt_id in self._standing else None
             yield Fact(
                 attempt_id=attempt_id,
                 reserve=hold.reserve,
                 account_ids=hold.account_ids,
-                end=None if end is None else end.end,
+                end=None if end is None else kind or end.end,
                 cost=0 if end is None else end.cost.nano,
                 overrun=0 if end is None else end.overrun.nano,
             )
@@ -303,6 +330,21 @@ class MemoryStore:
     def orphans(self) -> list[str]:
         """Rows that refer to a row that is not there: none, for nothing is ever removed."""
         return []
+
+    def _end(self, attempt_id: str) -> AttemptEnd | None:
+        """The end of an attempt, with what its newest correction says."""
+        end = self._ends.get(attempt_id)
+        number = self._standing.get(attempt_id)
+        if end is None or number is None:
+            return end
+        correction, overrun = self._corrections[number]
+        return replace(
+            end,
+            cost=correction.cost - overrun,
+            overrun=overrun,
+            certainty=correction.certainty,
+            price_source=correction.source,
+        )
 
     def _hold(self, attempt_id: str) -> Hold:
         hold, _ = self._attempts[attempt_id]
@@ -313,7 +355,7 @@ class MemoryStore:
 
     def _record(self, attempt_id: str, *, with_reply: bool) -> AttemptRecord:
         _, intent = self._attempts[attempt_id]
-        end = self._ends.get(attempt_id)
+        end = self._end(attempt_id)
         if end is not None and with_reply and attempt_id in self._replies:
             end = replace(end, reply=self._replies[attempt_id].body)
         return AttemptRecord(intent, end)

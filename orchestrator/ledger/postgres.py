@@ -21,6 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
 from orchestrator.ledger import columns, postgres_sql
 from orchestrator.ledger.columns import Row, read_hold
 from orchestrator.ledger.lesson_rows import lesson_values
@@ -28,8 +29,8 @@ from orchestrator.ledger.postgres_connection import connect, is_lost, place_from
 from orchestrator.ledger.postgres_listener import Listener
 from orchestrator.ledger.postgres_schema import migrate
 from orchestrator.ledger.queries import SqlQueries
-from orchestrator.ledger.records import TaskRecord
-from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted
+from orchestrator.ledger.records import AttemptIntent, Correction, TaskRecord
+from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted, to_us
 from orchestrator.ledger.store import FaultPoint, OutcomeUnknown
 
 AWAY_FOR_S = 5.0
@@ -224,7 +225,7 @@ class PostgresStore(SqlQueries):
         """Prepare a batch's changes, one statement per kind of row, to be sent with the commit."""
         if changes.intents:
             clock = postgres_sql.SERVER_EXPIRY if self._server_clock else postgres_sql.GIVEN_EXPIRY
-            self._write(clock, [columns.intent_values(*it) for it in changes.intents])
+            self._write(clock, [_intent_values(*it) for it in changes.intents])
         if changes.ends:
             self._has_freed = True
             self._write(postgres_sql.INSERT_ENDS, [columns.end_values(*it) for it in changes.ends])
@@ -254,6 +255,11 @@ class PostgresStore(SqlQueries):
         """Replace what may change about a task, and wake those who wait in its name."""
         self._has_freed = True
         super().update_task(record, signal)
+
+    def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
+        """Store what an attempt really cost, and wake those who wait for what that frees."""
+        self._has_freed = True
+        super().insert_correction(seq, correction, overrun=overrun)
 
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose ``expires_at`` has come, by the clock that was chosen."""
@@ -348,3 +354,8 @@ class PostgresStore(SqlQueries):
     def _reach(self, point: FaultPoint) -> None:
         if self._faults is not None:
             self._faults(point)
+
+
+def _intent_values(hold: Hold, intent: AttemptIntent) -> Row:
+    """A row of ``attempts``, and how long its hold lives once it is granted."""
+    return (*columns.intent_values(hold, intent), to_us(intent.expires_at) - to_us(intent.at))

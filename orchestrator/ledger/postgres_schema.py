@@ -224,9 +224,36 @@ CREATE TRIGGER lessons_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON lesson
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('lessons is append-only');
 """
 
+# What an attempt in doubt really cost, once somebody knows. The last one stands.
+_CORRECTIONS: LiteralString = """
+CREATE TABLE corrections (
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    seq BIGINT NOT NULL,
+    cost BIGINT NOT NULL CHECK (cost >= 0),
+    overrun BIGINT NOT NULL CHECK (overrun >= 0),
+    certainty TEXT NOT NULL CHECK (certainty IN ('known', 'estimated')),
+    source TEXT NOT NULL,
+    at_us BIGINT NOT NULL
+);
+CREATE INDEX corrections_by_attempt ON corrections (seq, number);
+CREATE OR REPLACE VIEW attempt_records AS
+SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a.kind, a.model,
+    a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS "end",
+    coalesce(c.cost, e.cost) AS cost, coalesce(c.overrun, e.overrun) AS overrun,
+    coalesce(c.certainty, e.certainty) AS certainty, e.seconds, e.at_us AS ended_at_us,
+    e.input_tokens, e.output_tokens, e.cached_input_tokens, e.cache_write_tokens,
+    e.reasoning_tokens, e.served_model, coalesce(c.source, e.price_source) AS price_source, e.error,
+    a.token_bound, e.saved, e.saved_seconds
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
+LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
+CREATE TRIGGER corrections_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON corrections
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('corrections is append-only');
+"""
+
 MIGRATIONS: Sequence[tuple[LiteralString, LiteralString]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("lessons", _LESSONS),
+    ("corrections", _CORRECTIONS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -38,20 +38,20 @@ SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts WHERE
 """
 
 _INSERT_INTENTS: LiteralString = f"""
-WITH made AS (
+WITH given AS (SELECT r FROM {_ROWS}), made AS (
     INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step, kind, model,
         provider_model, reserve, account_ids, expires_at_us, at_us, token_bound)
     SELECT (r->>0)::bigint, r->>1, r->>2, (r->>3)::bigint, r->>4, r->>5, r->>6, r->>7, r->>8, r->>9,
         (r->>10)::bigint, r->>11, (r->>12)::bigint, (r->>13)::bigint, (r->>14)::bigint
-    FROM {_ROWS} RETURNING seq, expires_at_us, at_us
+    FROM given
 )
-INSERT INTO holds (seq, expires_at_us) SELECT seq,
+INSERT INTO holds (seq, expires_at_us) SELECT (r->>0)::bigint,
 """
-GIVEN_EXPIRY: LiteralString = f"{_INSERT_INTENTS} expires_at_us FROM made"
+GIVEN_EXPIRY: LiteralString = f"{_INSERT_INTENTS} (r->>12)::bigint FROM given"
 """Insert intents whose holds expire when the intent says."""
-SERVER_EXPIRY: LiteralString = f"{_INSERT_INTENTS} {_SERVER_US} + expires_at_us - at_us FROM made"
-"""Insert intents whose holds expire as long after now, by the server's clock, as the intent says
-they do after it was made: the clock of the machine that asks may be wrong."""
+SERVER_EXPIRY: LiteralString = f"{_INSERT_INTENTS} {_SERVER_US} + (r->>15)::bigint FROM given"
+"""Insert intents whose holds expire by the server's clock, when the life that the intent gives them
+is over: the clock of the machine that asks may be wrong."""
 
 INSERT_ENDS: LiteralString = f"""
 WITH made AS (
@@ -104,9 +104,11 @@ FORGET_WRITERS: LiteralString = "DELETE FROM writers WHERE at < now() - interval
 """A writer that lives notes itself anew with its next batch."""
 
 SPENT: LiteralString = """
-SELECT coalesce(sum(coalesce(e.cost, a.reserve)), 0), coalesce(sum(e.overrun), 0)
+SELECT coalesce(sum(coalesce(c.cost, e.cost, a.reserve)), 0),
+    coalesce(sum(coalesce(c.overrun, e.overrun)), 0)
 FROM task_holders h JOIN attempts a ON a.task_id = h.task_id
 LEFT JOIN ends e ON e.seq = a.seq
+LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq)
 WHERE h.kind = ? AND h.identity = ? AND a.at_us >= ? AND a.at_us < ?
 """
 ACCOUNTS_OF_ATTEMPT: LiteralString = (

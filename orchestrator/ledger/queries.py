@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.codec import from_json
@@ -21,11 +22,21 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptRecord,
+    Correction,
     TaskHistory,
     TaskOpening,
     TaskRecord,
 )
-from orchestrator.ledger.rows import AccountRow, Body, BodyKind, Fact, Hold, TaskState, to_us
+from orchestrator.ledger.rows import (
+    AccountRow,
+    Body,
+    BodyKind,
+    Fact,
+    Hold,
+    Standing,
+    TaskState,
+    to_us,
+)
 
 _ORPHANS = """
 SELECT 'attempt ' || attempt_id || ' has no task ' || task_id FROM attempts a
@@ -40,6 +51,13 @@ UNION ALL SELECT 'hold ' || seq || ' has no open attempt' FROM holds h
     OR EXISTS (SELECT 1 FROM ends e WHERE e.seq = h.seq)
 UNION ALL SELECT 'reply ' || seq || ' has no ended attempt' FROM replies r
     WHERE NOT EXISTS (SELECT 1 FROM ends e WHERE e.seq = r.seq)
+UNION ALL SELECT 'correction ' || number || ' is of no attempt in doubt' FROM corrections c
+    WHERE NOT EXISTS (SELECT 1 FROM ends e WHERE e.seq = c.seq AND e.kind = 'expired')
+UNION ALL SELECT 'attempt ' || attempt_id || ' lies outside of the window of ' || w.key
+    FROM attempts, {accounts_of_attempt}, accounts w WHERE w.account_id = account.value
+    AND (at_us < w.starts_at_us OR at_us >= w.ends_at_us)
+UNION ALL SELECT 'window of ' || key || ' ends before it begins' FROM accounts
+    WHERE ends_at_us <= starts_at_us
 UNION ALL SELECT 'open attempt ' || attempt_id || ' has no hold' FROM attempts a
     WHERE NOT EXISTS (SELECT 1 FROM ends e WHERE e.seq = a.seq)
     AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.seq = a.seq)
@@ -177,6 +195,41 @@ class SqlQueries(ABC):
         ((seq,),) = self._query("SELECT coalesce(max(seq), 0) + 1 FROM attempts")
         return int(seq)
 
+    def standing(self, seq: int) -> Standing | None:
+        """How an attempt is booked; ``None`` while it is open."""
+        found = self._query(
+            "SELECT e.kind, coalesce(c.cost, e.cost), coalesce(c.overrun, e.overrun),"
+            " c.number IS NOT NULL FROM ends e LEFT JOIN corrections c ON c.number ="
+            " (SELECT max(number) FROM corrections WHERE seq = e.seq) WHERE e.seq = ?",
+            (seq,),
+        )
+        return next((Standing(row[0], row[1], row[2], bool(row[3])) for row in found), None)
+
+    def accounts_with(self, ids: Iterable[int]) -> list[AccountRow]:
+        """The accounts with these numbers, as copies that the caller may change."""
+        statement = (
+            "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts"
+            " WHERE account_id = ?"
+        )
+        return [AccountRow(*row) for one in ids for row in self._query(statement, (one,))]
+
+    def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
+        """Store what an attempt really cost; ``overrun`` is the part above its reserve."""
+        self._change(
+            "INSERT INTO corrections (seq, cost, overrun, certainty, source, at_us)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    seq,
+                    (correction.cost - overrun).nano,
+                    overrun.nano,
+                    correction.certainty,
+                    correction.source,
+                    to_us(correction.at),
+                )
+            ],
+        )
+
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""
         self._change(
@@ -273,7 +326,7 @@ class SqlQueries(ABC):
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
         """Attempts whose owner died, without replies; of one task or of all."""
         found = self._query(
-            "SELECT r.* FROM attempt_records r WHERE r.end = 'expired'"
+            "SELECT r.* FROM attempt_records r WHERE r.end = 'expired' AND r.certainty = 'unknown'"
             " AND r.task_id = coalesce(?, r.task_id) ORDER BY r.seq",
             (task_id,),
         )
@@ -291,8 +344,11 @@ class SqlQueries(ABC):
     def facts(self) -> Iterator[Fact]:
         """Every attempt."""
         for row in self._query(
-            "SELECT a.attempt_id, a.reserve, a.account_ids, e.kind, coalesce(e.cost, 0),"
-            " coalesce(e.overrun, 0) FROM attempts a LEFT JOIN ends e ON e.seq = a.seq"
+            "SELECT a.attempt_id, a.reserve, a.account_ids,"
+            " CASE WHEN c.number IS NULL THEN e.kind ELSE 'settled' END,"
+            " coalesce(c.cost, e.cost, 0), coalesce(c.overrun, e.overrun, 0)"
+            " FROM attempts a LEFT JOIN ends e ON e.seq = a.seq LEFT JOIN corrections c"
+            " ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq)"
         ):
             yield Fact(row[0], row[1], tuple(from_json(row[2])), *row[3:])
 

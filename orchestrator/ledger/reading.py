@@ -81,6 +81,35 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """An attempt whose owner died, so that nobody saw what it cost.
+
+    Attributes:
+        attempt_id: The attempt.
+        task_id: Its task.
+        step: The step that asked.
+        model: The model's name in the policy.
+        provider_model: The name the provider was asked for.
+        reserve: The most it can have cost, which was held.
+        at: When it was about to be sent.
+        expires_at: When it was over at the latest.
+        cost: What it cost, once somebody said so; ``None`` while it is in doubt.
+        source: Who said so.
+    """
+
+    attempt_id: str
+    task_id: str
+    step: str
+    model: str
+    provider_model: str
+    reserve: Money
+    at: datetime
+    expires_at: datetime
+    cost: Money | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
     """What the attempts of one group cost.
 
@@ -193,6 +222,17 @@ class LedgerReader(ABC):
     def taught(self) -> list[str]:
         """The tenants that may learn from something."""
         return [tenant for (tenant,) in self._query(TENANTS, ())]
+
+    def doubts(self) -> list[Doubt]:
+        """Every attempt whose owner died, oldest first, with what became of the doubt."""
+        found = self._query(
+            "SELECT r.attempt_id, r.task_id, r.step, r.model, r.provider_model, r.reserve, r.at_us,"
+            " r.expires_at_us, CASE WHEN r.certainty <> 'unknown' THEN r.cost + r.overrun END,"
+            " CASE WHEN r.certainty <> 'unknown' THEN r.price_source END"
+            " FROM attempt_records r WHERE r.end = 'expired' ORDER BY r.at_us, r.seq",
+            (),
+        )
+        return [_read_doubt(row) for row in found]
 
     def totals(
         self,
@@ -311,6 +351,21 @@ def _read_spending(row: Row) -> Spending:
         seconds=row[25],
         saved=Money(row[26]),
         saved_seconds=row[27],
+    )
+
+
+def _read_doubt(row: Row) -> Doubt:
+    return Doubt(
+        attempt_id=row[0],
+        task_id=row[1],
+        step=row[2],
+        model=row[3],
+        provider_model=row[4],
+        reserve=Money(row[5]),
+        at=from_us(row[6]),
+        expires_at=from_us(row[7]),
+        cost=None if row[8] is None else Money(row[8]),
+        source=row[9],
     )
 
 

@@ -157,9 +157,30 @@ class AttemptEnd:
     saved_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an attempt in doubt really cost, once somebody knows.
+
+    The doubt itself stays as it was written; the newest correction of an attempt stands.
+
+    Attributes:
+        attempt_id: The attempt, whose owner died.
+        cost: What it cost, as the provider says; above the reserve it is an overrun.
+        certainty: How sure ``cost`` is.
+        source: Who says so (``usage.csv:12``, ``by hand``).
+        at: When.
+    """
+
+    attempt_id: str
+    cost: Money
+    certainty: Literal["known", "estimated"]
+    source: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """An intent with its end; ``end`` is ``None`` while it is open."""
+    """An intent with its end, which shows what was corrected; ``None`` while it is open."""
 
     intent: AttemptIntent
     end: AttemptEnd | None
@@ -343,6 +364,10 @@ class TaskSignalled(Exception):  # noqa: N818 - control flow between ledger and 
         """Carry the reason."""
         super().__init__(reason)
         self.reason = reason
+
+
+class NotInDoubt(ValueError):  # noqa: N818 - names the fact
+    """An attempt that is open, or whose end is sure, was to be corrected."""
 
 
 class AlreadyEnded(Exception):  # noqa: N818 - names the fact

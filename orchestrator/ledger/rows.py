@@ -10,7 +10,7 @@ from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Balance, Decision
+from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Balance, Decision, EndKind
 
 BodyKind = Literal["input", "output", "reply"]
 
@@ -99,7 +99,10 @@ class Hold(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What one attempt did to its accounts; ``end`` is ``None`` while it is open."""
+    """What one attempt did to its accounts; ``end`` is ``None`` while it is open.
+
+    One that was in doubt and is corrected counts as ``settled``.
+    """
 
     attempt_id: str
     reserve: int
@@ -107,6 +110,15 @@ class Fact(NamedTuple):
     end: str | None
     cost: int
     overrun: int
+
+
+class Standing(NamedTuple):
+    """How an attempt that has ended is booked now: its end, or its newest correction."""
+
+    kind: EndKind
+    cost: int
+    overrun: int
+    is_corrected: bool
 
 
 class Body(NamedTuple):

@@ -37,8 +37,10 @@ _HOLD = (
 # CROSS JOIN fixes the order. A user and a task have few attempts and are met all day long; the
 # others have many, and are met when their window has just begun and few attempts lie in it.
 _SPENT = (
-    "SELECT coalesce(sum(coalesce(e.cost, a.reserve)), 0), coalesce(sum(e.overrun), 0) FROM {}"
+    "SELECT coalesce(sum(coalesce(c.cost, e.cost, a.reserve)), 0),"
+    " coalesce(sum(coalesce(c.overrun, e.overrun)), 0) FROM {}"
     " LEFT JOIN ends e ON e.seq = a.seq"
+    " LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq)"
     " WHERE h.kind = ? AND h.identity = ? AND a.at_us >= ? AND a.at_us < ?"
 )
 

@@ -234,10 +234,36 @@ CREATE INDEX lessons_by_tenant ON lessons (tenant, seq) WHERE kind <> 'choice';
 CREATE INDEX lessons_by_task ON lessons (task_id, seq);
 """ + _append_only("lessons", "seq = new.seq")
 
+# What an attempt in doubt really cost, once somebody knows. The last one stands.
+_CORRECTIONS = """
+CREATE TABLE corrections (
+    number INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    cost INTEGER NOT NULL CHECK (cost >= 0),
+    overrun INTEGER NOT NULL CHECK (overrun >= 0),
+    certainty TEXT NOT NULL CHECK (certainty IN ('known', 'estimated')),
+    source TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX corrections_by_attempt ON corrections (seq, number);
+DROP VIEW attempt_records;
+CREATE VIEW attempt_records AS
+SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a.kind, a.model,
+    a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS end,
+    coalesce(c.cost, e.cost) AS cost, coalesce(c.overrun, e.overrun) AS overrun,
+    coalesce(c.certainty, e.certainty) AS certainty, e.seconds, e.at_us AS ended_at_us,
+    e.input_tokens, e.output_tokens, e.cached_input_tokens, e.cache_write_tokens,
+    e.reasoning_tokens, e.served_model, coalesce(c.source, e.price_source) AS price_source, e.error,
+    a.token_bound, e.saved, e.saved_seconds
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
+LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
+"""
+
 MIGRATIONS: Sequence[tuple[str, str]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("savings", _SAVINGS),
     ("lessons", _LESSONS),
+    ("corrections", _CORRECTIONS + _append_only("corrections", "number = new.number")),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -8,10 +8,12 @@ from typing import Literal, Protocol
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
+from orchestrator.core.money import Money
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptRecord,
+    Correction,
     TaskHistory,
     TaskOpening,
     TaskRecord,
@@ -24,6 +26,7 @@ from orchestrator.ledger.rows import (
     Fact,
     Hold,
     Loaded,
+    Standing,
     TaskState,
     Wanted,
 )
@@ -134,6 +137,18 @@ class Store(Protocol):
 
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose ``expires_at`` has come."""
+        ...
+
+    def standing(self, seq: int) -> Standing | None:
+        """How an attempt is booked; ``None`` while it is open."""
+        ...
+
+    def accounts_with(self, ids: Iterable[int]) -> list[AccountRow]:
+        """The accounts with these numbers, as copies that the caller may change."""
+        ...
+
+    def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
+        """Store what an attempt really cost; ``overrun`` is the part above its reserve."""
         ...
 
     def insert_body(self, body: Body) -> None:

@@ -12,7 +12,7 @@ from orchestrator.core.clock import Clock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book, forgetting
+from orchestrator.ledger import book, correcting, forgetting
 from orchestrator.ledger.lesson_rows import check_lessons
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.operation import Answer, Operation, Urgency
@@ -22,6 +22,7 @@ from orchestrator.ledger.records import (
     AttemptIntent,
     AttemptRecord,
     Balance,
+    Correction,
     Decision,
     Demand,
     Forgotten,
@@ -34,6 +35,7 @@ from orchestrator.ledger.store import Store
 from orchestrator.ledger.unit import UnitOfWork
 from orchestrator.ledger.validation import (
     check_closing,
+    check_correction,
     check_decision,
     check_demands,
     check_end,
@@ -303,6 +305,19 @@ class StoredLedger:
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
         """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""
         return await self._ask(lambda unit: unit.flushed().in_doubt(task_id), urgency="read")
+
+    async def correct(self, correction: Correction) -> None:
+        """Say what an attempt in doubt really cost; its reserve is free again but for that.
+
+        The doubt stays as it was written. An attempt may be corrected again: the last word stands.
+
+        Raises:
+            NotInDoubt: If it is open, ended for sure, or unknown.
+            ValueError: If a value cannot be stored.
+        """
+        check_correction(correction)
+        attempt_id = correction.attempt_id
+        await self._ask(lambda unit: correcting.correct(unit, correction), holds=(attempt_id,))
 
     async def verify(self) -> Verification:
         """Recompute every account from the attempts, and look for rows that belong to nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Balance, Decision
@@ -106,8 +107,10 @@ class UnitOfWork:
             self._cache(row)
         return row
 
-    def add_intent(self, intent: AttemptIntent, rows: Iterable[AccountRow]) -> None:
-        """Write an intent that holds these accounts."""
+    def add_intent(
+        self, intent: AttemptIntent, rows: Iterable[AccountRow], *, expires_at: datetime
+    ) -> None:
+        """Write an intent that holds these accounts until ``expires_at`` at the latest."""
         if not self._next_seq:
             self._next_seq = self._store.next_seq()
         hold = Hold(
@@ -118,7 +121,7 @@ class UnitOfWork:
             reserve=intent.reserve.nano,
             account_ids=tuple(row.account_id for row in rows),
             at_us=to_us(intent.at),
-            expires_at_us=to_us(intent.expires_at),
+            expires_at_us=to_us(expires_at),
             is_open=True,
         )
         self._next_seq += 1
@@ -140,6 +143,14 @@ class UnitOfWork:
         for row in rows:
             self._changes.accounts[row.account_id] = row
         self._dirty = True
+
+    def accounts_of(self, hold: Hold) -> list[AccountRow]:
+        """The accounts an attempt counts on, open or ended."""
+        missing = sorted(set(hold.account_ids) - self._accounts_by_id.keys())
+        if missing:
+            for row in self.flushed().accounts_with(missing):
+                self._cache(row)
+        return [self._accounts_by_id[account_id] for account_id in hold.account_ids]
 
     def add_reply(self, reply: Reply) -> None:
         """Write the reply of an attempt."""

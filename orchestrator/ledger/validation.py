@@ -19,6 +19,7 @@ from orchestrator.ledger.codec import encode_halt
 from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
+    Correction,
     Decision,
     Demand,
     TaskClosing,
@@ -151,6 +152,17 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
     if error == end.error and served_model == end.served_model:
         return end
     return replace(end, error=error, served_model=served_model)
+
+
+def check_correction(correction: Correction) -> None:
+    """Refuse a correction that cannot be stored.
+
+    Raises:
+        ValueError: If the amount, the time or a text is impossible.
+    """
+    check_amount("cost", correction.cost)
+    check_text(attempt_id=correction.attempt_id, source=correction.source)
+    _check_time(f"attempt {correction.attempt_id} was corrected", correction.at)
 
 
 def check_decision(decision: Decision) -> None:
