@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 import pytest
 
 from orchestrator import Money, Orchestrator
-from orchestrator.ledger.reading import Spending
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.reading import Spending, reader_from_url
 from orchestrator.testing.upstream.recording import RecordedReply
 from orchestrator.testing.upstream.server import Upstream
 
@@ -29,7 +28,7 @@ COST = Money(20_000)
 
 TEXT = "An answer that is long enough to come in several pieces when it is streamed."
 
-NAMES = [f"t{number}" for number in range(150)]
+NAMES = [f"t{number}" for number in range(1000 if os.environ.get("TORTURE") else 150)]
 """Of tasks that ask questions of their own."""
 
 
@@ -50,6 +49,7 @@ class Ground:
     folder: Path
     upstream: Upstream
     events: list[Any] = field(default_factory=list)
+    url: str = ""
     recorded: ClassVar[Callable[..., RecordedReply]] = staticmethod(recorded)
 
     @property
@@ -58,7 +58,7 @@ class Ground:
 
     @property
     def store(self) -> str:
-        return f"sqlite:///{self.path}"
+        return self.url or f"sqlite:///{self.path}"
 
     def policy(
         self,
@@ -107,7 +107,7 @@ class Ground:
 
     def spendings(self) -> list[Spending]:
         """Every attempt in the ledger, oldest first."""
-        with SqliteReader(self.path) as reader:
+        with reader_from_url(self.store) as reader:
             return list(reader.attempts())
 
     def in_flight(self) -> set[str]:
@@ -118,10 +118,8 @@ class Ground:
         return Money(sum(one.cost.nano for one in self.spendings()))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.path) as db:
-            found = db.execute(query).fetchall()
-        db.close()
-        return found
+        with reader_from_url(self.store) as reader:
+            return list(reader._query(query, ()))
 
     def bound(self) -> Money:
         """The reserve of every attempt so far, which must be the same."""
@@ -163,6 +161,15 @@ async def upstream() -> AsyncIterator[Upstream]:
 @pytest.fixture
 def ground(tmp_path: Path, upstream: Upstream) -> Ground:
     return Ground(tmp_path, upstream)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_ground(request: pytest.FixtureRequest, ground: Ground) -> Ground:
+    """The same on each database."""
+    if request.param == "postgres":
+        pytest.importorskip("psycopg")
+        ground.url = request.getfixturevalue("postgres_url")
+    return ground
 
 
 @pytest.fixture

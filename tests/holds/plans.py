@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+import os
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypedDict
 
@@ -44,6 +45,17 @@ def ten_steps() -> StateGraph:
 
 def twelve_steps() -> StateGraph:
     return plan_of(12)
+
+
+def traced_steps() -> StateGraph:
+    """Each execution of a node leaves a line in the file that ``TRACE`` names."""
+
+    trace = os.open(os.environ["TRACE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    async def leave_a_line(number: int) -> None:
+        os.write(trace, f"{number}\n".encode())
+
+    return plan_of(6, leave_a_line)
 
 
 class Bush(TypedDict, total=False):

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+from importlib.util import find_spec
 from typing import Any
 
 from orchestrator import Fenced, Orchestrator
@@ -25,6 +26,12 @@ EARLY = (
     "orchestrator.models.failures",
     "orchestrator.runtime.steps",
     "plans",
+    "deaths",
+)
+IF_INSTALLED = (
+    "langgraph.checkpoint.postgres.aio",
+    "orchestrator.ledger.postgres",
+    "orchestrator.runtime.postgres_checkpoints",
 )
 
 
@@ -55,6 +62,9 @@ async def one(orchestrator: Orchestrator, order: dict[str, Any], task: dict[str,
 
 
 async def live(order: dict[str, Any]) -> None:
+    if "die" in order:
+        importlib.import_module("deaths").arm(*order["die"])
+    os.environ["TRACE"] = order.get("trace", os.devnull)
     async with Orchestrator.from_policy(order["policy"], store=order["store"]) as orchestrator:
         say(is_open=os.getpid())
         async with asyncio.TaskGroup() as group:
@@ -63,7 +73,7 @@ async def live(order: dict[str, Any]) -> None:
 
 
 def mother() -> None:
-    for name in EARLY:
+    for name in (*EARLY, *(IF_INSTALLED if find_spec("psycopg") else ())):
         importlib.import_module(name)
     assert threading.active_count() == 1, "a thread would not survive the fork"
     say(is_ready=os.getpid())

@@ -8,8 +8,8 @@ from orchestrator.ledger.memory import MemoryStore
 from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.testing.ledger_store import LedgerStoreContract, check_histories
 
-LONG = bool(os.environ.get("TORTURE"))
 STEPS = 100
+EXAMPLES = int(os.environ.get("TORTURE_HISTORIES", "100000")) if os.environ.get("TORTURE") else None
 
 
 class TestTheStoreInMemory(LedgerStoreContract):
@@ -43,7 +43,7 @@ class TestTheStoreInPostgres(LedgerStoreContract):
 
 @pytest.mark.torture
 def test_any_history_on_sqlite(ledger_path, record_property):
-    examples = 100_000 if LONG else 2_000
+    examples = EXAMPLES or 2_000
     attempts = check_histories(
         {"sqlite": HastySqliteStore(ledger_path)}, examples=examples, steps=STEPS
     )
@@ -53,7 +53,7 @@ def test_any_history_on_sqlite(ledger_path, record_property):
 @pytest.mark.torture
 def test_any_history_on_postgres(postgres_url, record_property):
     postgres = pytest.importorskip("orchestrator.ledger.postgres")
-    examples = 100_000 if LONG else 300
+    examples = EXAMPLES or 300
     store = postgres.PostgresStore(postgres_url, server_clock=False)
     attempts = check_histories({"postgres": store}, examples=examples, steps=STEPS)
     record_property("histories on PostgreSQL", f"{examples} of {STEPS} steps, {attempts} attempts")
