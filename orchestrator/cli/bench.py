@@ -14,6 +14,7 @@ import typer
 
 from orchestrator.bench.records import Source
 from orchestrator.cli.bench_memo import bench_memo
+from orchestrator.cli.bench_plan import plan
 from orchestrator.cli.bench_route import route
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
@@ -36,6 +37,7 @@ def options() -> None:
 
 app.command("memo")(bench_memo)
 app.command()(route)
+app.command()(plan)
 
 
 @app.command()

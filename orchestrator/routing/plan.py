@@ -116,22 +116,26 @@ def pick(
     if not plan:
         message = "a plan needs at least the step that is to be done now"
         raise ValueError(message)
-    now, rest = plan[0], () if ahead == 0 else plan[1:]
+    now, rest = plan[0], [] if ahead == 0 else plan[1:]
     share = 1.0 if ahead is None or not rest else ahead / len(rest)
-    finish = cheapest_finish(rest, share)
+    finish = _Finish.of(rest, share)
     possible = [c for c in now if _within(c.most, budget) and c.seconds <= seconds]
     in_time = seconds - quickest_finish(rest, share)
 
     def leaving(kept: float) -> list[Choice]:
-        return [c for c in possible if _within(c.most + kept, budget) and c.seconds <= in_time]
+        return [
+            c for c in possible if _within(finish.after(c) + kept, budget) and c.seconds <= in_time
+        ]
 
-    among = fitting = leaving(finish + reserve)
-    if not among and (unreserved := leaving(finish)):
+    among = fitting = leaving(reserve)
+    if not among and (unreserved := leaving(0.0)):
         among = fitting = sorted(unreserved, key=lambda choice: choice.cost)[:1]
     if not among:
         among = sorted(possible, key=lambda choice: (choice.most, choice.cost))[:1]
     spendable = budget - reserve
-    frontier = _Frontier.of(rest, share)
+    # What can never be reserved is not saved up for.
+    within = [[c for c in step if _within(c.most, spendable)] or step for step in rest]
+    frontier = _Frontier.of(within, share)
     scores = [round(_value(c) + frontier(spendable - c.cost), _TIE) for c in among]
     best = max(
         zip(among, scores, strict=True), key=lambda one: (one[1], -one[0].cost), default=None
@@ -141,7 +145,7 @@ def pick(
         choice=best[0] if best else None,
         price=frontier.price(spendable - best[0].cost) if best else inf,
         fitting=tuple(choice.name for choice in fitting),
-        finish=finish,
+        finish=finish.needed(),
         scores=tuple(zip(names, scores, strict=True)),
     )
 
@@ -157,15 +161,7 @@ def cheapest_finish(plan: Plan, share: float = 1.0) -> float:
         What they are expected to cost, a margin for scatter, and the room that the reserve of one
         call needs; never more than all worst cases, which count where the scatter is unknown.
     """
-    worst = mean = variance = room = 0.0
-    for step in plan:
-        least = min(step, key=lambda choice: (choice.most, choice.cost))
-        counted = least.most if least.spread is None else least.cost
-        worst += share * least.most
-        mean += share * counted
-        variance += share * (least.spread or 0.0) ** 2
-        room = max(room, least.most - counted)
-    return min(worst, mean + _MARGIN * sqrt(variance) + room)
+    return _Finish.of(plan, share).needed()
 
 
 def quickest_finish(plan: Plan, share: float = 1.0) -> float:
@@ -206,6 +202,53 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class _Finish:
+    """What steps need, each with the choice whose worst case is least.
+
+    Attributes:
+        worst: All of their worst cases.
+        mean: What they are expected to cost; where the scatter is unknown, their worst cases.
+        variance: Of that.
+        room: By how much the reserve of one call can exceed what it is counted at here.
+    """
+
+    worst: float = 0.0
+    mean: float = 0.0
+    variance: float = 0.0
+    room: float = 0.0
+
+    @classmethod
+    def of(cls, plan: Plan, share: float) -> _Finish:
+        """Add up the steps, each of which stands for `share` steps."""
+        finish = cls()
+        for step in plan:
+            least = min(step, key=lambda choice: (choice.most, choice.cost))
+            finish = finish.with_(least, share, least.most - _counted(least))
+        return finish
+
+    def with_(self, choice: Choice, share: float = 1.0, room: float = 0.0) -> _Finish:
+        """The same with a choice more."""
+        return _Finish(
+            self.worst + share * choice.most,
+            self.mean + share * _counted(choice),
+            self.variance + share * (choice.spread or 0.0) ** 2,
+            max(self.room, room),
+        )
+
+    def needed(self) -> float:
+        """The money for it, with the margin for scatter."""
+        return min(self.worst, self.mean + _MARGIN * sqrt(self.variance) + self.room)
+
+    def after(self, choice: Choice) -> float:
+        """The money for a choice now and for the finish after it."""
+        return max(choice.most, self.with_(choice).needed())
+
+
+def _counted(choice: Choice) -> float:
+    return choice.most if choice.spread is None else choice.cost
+
+
+@dataclass(frozen=True, slots=True)
 class _Frontier:
     """The most success (in `log p`) that steps reach at an expected cost: concave.
 
@@ -220,7 +263,7 @@ class _Frontier:
     @classmethod
     def of(cls, plan: Plan, share: float) -> _Frontier:
         """Spend on what buys most per unit first, over the hulls of all steps at once."""
-        hulls = [_hull(step) for step in plan]
+        hulls = [_hull(step, max(1.0, share * len(plan))) for step in plan]
         rises = [
             (share * (right[0] - left[0]), share * (right[1] - left[1]))
             for hull in hulls
@@ -257,10 +300,14 @@ class _Frontier:
         return bisect_right(self.costs, budget) - 1
 
 
-def _hull(step: Step) -> list[tuple[float, float]]:
-    """The upper convex hull of cost and success, rising; what no money buys is not on it."""
+def _hull(step: Step, steps: float) -> list[tuple[float, float]]:
+    """The upper convex hull of cost and success, rising; what no money buys is not on it.
+
+    The last call needs its reserve as the first did: each step bears an equal part of that room.
+    """
     found: list[tuple[float, float]] = []
-    for point in sorted(((c.cost, _value(c)) for c in step), key=lambda p: (p[0], -p[1])):
+    points = ((c.cost + (c.most - c.cost) / steps, _value(c)) for c in step)
+    for point in sorted(points, key=lambda p: (p[0], -p[1])):
         if found and point[1] <= found[-1][1]:
             continue
         while len(found) > 1 and _slope(found[-2], found[-1]) <= _slope(found[-1], point):
