@@ -13,7 +13,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
-AttemptKind = Literal["ask", "retry", "escalation", "memo"]
+AttemptKind = Literal["ask", "retry", "escalation", "agreement", "judge", "memo"]
 """``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
 so it is no attempt in any count."""
 EndKind = Literal["settled", "released", "expired"]
@@ -91,7 +91,8 @@ class AttemptIntent:
         key: The journal key (digest of frames, step, request hash, k).
         request_hash: Digest of what is asked, without model or policy.
         step: The step's name.
-        kind: First try, retry of the same action, escalation to another, or a hit of the memo.
+        kind: First try, retry of the same action, escalation to another, a second reply or a
+            judgement for a check, or a hit of the memo.
         model: The model's name in the policy.
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.

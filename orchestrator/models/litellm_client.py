@@ -149,6 +149,7 @@ class LiteLLMClient:
                 if wire.reported_usage
                 else None,
                 served_model=wire.served_model,
+                logprobs=_logprobs(choice),
             )
 
     async def _ask_stream(
@@ -218,9 +219,15 @@ class LiteLLMClient:
         }
         parameters |= {name: value for name, value in optional.items() if value is not None}
         parameters |= copy.deepcopy(dict(request.parameters))
+        if request.logprobs and self._tells_logprobs(settings.model):
+            parameters["logprobs"] = True
         if settings.region is not None:
             parameters[_region_parameter(settings)] = settings.region
         return parameters
+
+    def _tells_logprobs(self, model: str) -> bool:
+        """Whether the provider has a word for it; one that has none refuses the whole request."""
+        return "logprobs" in (self._litellm.get_supported_openai_params(model) or ())
 
     def _api_key(self, settings: ModelSettings) -> str | None:
         if settings.api_key_env is not None:
@@ -247,6 +254,7 @@ class _StreamedAnswer:
         self._texts: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
         self._finish_reason = "stop"
+        self._logprobs: list[float] = []
 
     def take(self, chunk: Any) -> str:  # noqa: ANN401 - LiteLLM's own record
         """Add a chunk; its text, if any, comes back."""
@@ -261,6 +269,7 @@ class _StreamedAnswer:
             call["arguments"] += part.function.arguments or ""
         text = _text(choice.delta.content)
         self._texts.append(text)
+        self._logprobs += _logprobs(choice)
         return text
 
     def completion(self, tap: StreamTap) -> Completion:
@@ -271,6 +280,7 @@ class _StreamedAnswer:
             tool_calls=tuple(ToolCall(**call) for _, call in sorted(self._calls.items())),
             usage=tap.usage and replace(tap.usage, tier=tap.tier or tap.usage.tier),
             served_model=tap.served_model,
+            logprobs=tuple(self._logprobs),
         )
 
 
@@ -307,6 +317,13 @@ async def _tap(response: Any) -> StreamTap:  # noqa: ANN401 - LiteLLM's own wrap
         raise ModelCallError(kind="broken", message=message)
     response.completion_stream = tap = StreamTap(chunks)
     return tap
+
+
+def _logprobs(choice: Any) -> tuple[float, ...]:  # noqa: ANN401 - LiteLLM's own record
+    """The log-probability of each token of the text; empty if the provider told none."""
+    told = getattr(choice, "logprobs", None)
+    tokens = getattr(told, "content", None) or ()
+    return tuple(float(one.logprob) for one in tokens)
 
 
 def _text(content: object) -> str:

@@ -25,6 +25,8 @@ class ModelRequest:
         schema_name: A name for the schema; some providers ask for one.
         parameters: Further parameters in OpenAI's names (``tool_choice``, ``stop``,
             ``temperature``), as the caller gave them.
+        logprobs: Whether the log-probabilities of the reply's tokens are wanted, if the provider
+            tells them.
     """
 
     settings: ModelSettings
@@ -33,6 +35,7 @@ class ModelRequest:
     schema: Mapping[str, Any] | None = None
     schema_name: str = "reply"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Completion:
         finish_reason: Why it ended (``stop``, ``length``, ``tool_calls``, ``content_filter``).
         usage: What the provider itself said; ``None`` if it said nothing readable. Never invented.
         served_model: The model the provider says it served.
+        logprobs: The log-probability of each token of the text, if the provider told them.
     """
 
     text: str
@@ -61,6 +65,7 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     served_model: str | None = None
+    logprobs: tuple[float, ...] = ()
 
 
 FailureKind = Literal["not_connected", "rate_limited", "rejected", "server_error", "broken"]

@@ -13,11 +13,13 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.policy.documents.budgets import BudgetDocument, TaskBudgetDocument
 from orchestrator.policy.documents.policy import PolicyDocument
+from orchestrator.policy.executed import read_tests
 from orchestrator.policy.resolve import price_of
 from orchestrator.policy.tree import Node, Path, dotted, is_under
 from orchestrator.policy.values import choices, suggestion
 from orchestrator.pricing.price import Price
 from orchestrator.pricing.quote import Quote
+from orchestrator.routing.settings import AgreementCheck, Check, ExecutionCheck, JudgeCheck
 
 STRICTEST_FIRST = MappingProxyType(
     {"unknown_price": ("refuse", "estimate", "free"), "server_errors": ("bound", "free")}
@@ -88,6 +90,7 @@ class CrossChecks:
         }
         self._prices(quotes)
         self._affordable(quotes)
+        self._judges(quotes)
 
     def _loosened(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
         here = self.document
@@ -131,18 +134,46 @@ class CrossChecks:
                         self._report((*path, "price"), message)
 
     def _steps(self) -> None:
-        mistaken = [str(path[1]) for path in self.damaged if path[:1] == ("models",) and path[1:]]
-        known = [*self.document.models, *mistaken]
         for name, step in self.document.steps.items():
             for index, model in enumerate(step.models):
-                if model not in known and known:
-                    hint = suggestion(model, known) or f"; write one of {choices(known)}"
-                    path = ("steps", name, "models", index)
-                    self._report(path, f"there is no model `{model}`{hint}")
-
+                self._is_model(model, ("steps", name, "models", index))
+            for index, check in enumerate(step.checks):
+                self._check(check, name, index)
             if step.memo is not None and step.memo.fresh_for is None:
                 message = "lacks `fresh_for`; write `fresh_for: 1h`, or `memo: off`"
                 self._report(("steps", name, "memo"), message)
+
+    def _is_model(self, model: str, path: Path) -> None:
+        mistaken = [str(path[1]) for path in self.damaged if path[:1] == ("models",) and path[1:]]
+        known = [*self.document.models, *mistaken]
+        if model not in known and known:
+            hint = suggestion(model, known) or f"; write one of {choices(known)}"
+            self._report(path, f"there is no model `{model}`{hint}")
+
+    def _check(self, check: str | Check, step: str, index: int) -> None:
+        path: Path = ("steps", step, "checks", index)
+        if isinstance(check, AgreementCheck | JudgeCheck) and check.model is not None:
+            self._is_model(check.model, path)
+        if isinstance(check, ExecutionCheck):
+            try:
+                read_tests(self.root, step, index, check.file)
+            except ValueError as error:
+                self._report(path, str(error))
+
+    def _judges(self, quotes: Mapping[str, Quote | None]) -> None:
+        """A judge whose budget pays no judgement would never be asked."""
+        for name, step in self.document.steps.items():
+            for index, check in enumerate(step.checks):
+                if isinstance(check, JudgeCheck) and (quote := quotes.get(check.model)):
+                    tokens = self.document.models[check.model].max_output_tokens
+                    bound = quote.bound(0, tokens)
+                    if check.budget < bound:
+                        message = (
+                            f"`budget` of `judge` ({check.budget}) does not pay one judgement:"
+                            f" `{check.model}` can cost {bound} with {tokens} output tokens; raise"
+                            " it or lower `max_output_tokens`"
+                        )
+                        self._report(("steps", name, "checks", index), message)
 
     def _budgets(self) -> None:
         for scope, budget in self._each_budget():

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-from orchestrator.policy import values
+from orchestrator.policy import check_values, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +133,7 @@ LABELS = Written(
     text_only=False,
 )
 CHECK = Written(
-    values.read_check,
-    "check",
-    "schema",
-    {
-        "anyOf": [
-            {"enum": [name for name in values.BUILT_CHECKS if name != "form"]},
-            {
-                "type": "object",
-                "properties": {"form": {"type": "string"}},
-                "required": ["form"],
-                "additionalProperties": False,
-            },
-        ]
-    },
-    text_only=False,
+    check_values.read_check, "check", "schema", check_values.checks_schema(), text_only=False
 )
 
 

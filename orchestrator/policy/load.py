@@ -47,9 +47,9 @@ def load_policy(
         raise PolicyError(_in_order(problems))
     return Policy(
         path=file,
-        everyone=resolve(judged.documents[None]),
+        everyone=resolve(judged.documents[None], judged.roots[None]),
         agents={
-            name: resolve(document)
+            name: resolve(document, judged.roots[name])
             for name, document in judged.documents.items()
             if name is not None
         },

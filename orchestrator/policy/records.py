@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -16,6 +16,7 @@ from orchestrator.limits.settings import LimitSettings
 from orchestrator.memo.settings import MemoTable
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
+from orchestrator.routing.checks.judge import PROMPT_VERSION
 from orchestrator.routing.settings import StepTable
 
 UnknownPrice = Literal["refuse", "estimate", "free"]
@@ -70,9 +71,11 @@ class AgentPolicy:
             step = self.steps[name]
             models = [self.models[model] for model in step.models or self.models]
             parts = [
-                [asdict(model) for model in models],
+                models,
                 step.checks,
-                step.form and step.form.pattern,
+                [step.form, step.tests, step.logprobs],
+                step.agreement and [self.models.get(step.agreement.model or "")],
+                step.judge and [step.judge.criteria, self.models[step.judge.model], PROMPT_VERSION],
             ]
             text = json.dumps(parts, default=_canonical, ensure_ascii=True)
             versions[name] = hashlib.sha256(text.encode()).hexdigest()
@@ -135,6 +138,8 @@ def explain(policy: Policy, agent: str | None = None) -> tuple[Value, ...]:
 
 
 def _canonical(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     match value:
         case Decimal():
             return f"{value.normalize():f}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.scope import SCOPE_KINDS
@@ -14,13 +16,15 @@ from orchestrator.policy.documents.limits import LimitsDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
+from orchestrator.policy.executed import read_tests
 from orchestrator.policy.records import AgentPolicy
+from orchestrator.policy.tree import Node
 from orchestrator.pricing.price import OPTIONAL_PARTS, Price
-from orchestrator.routing.settings import FormCheck, StepSettings, StepTable
+from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
 
 
-def resolve(document: PolicyDocument) -> AgentPolicy:
-    """Put the settings together; ``document`` has passed all checks."""
+def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
+    """Put the settings together; ``document``, read from ``root``, has passed all checks."""
     keep = document.keep_bodies
     return AgentPolicy(
         org=document.org,
@@ -30,7 +34,9 @@ def resolve(document: PolicyDocument) -> AgentPolicy:
         budgets=_budgets(document.budgets),
         limits=_limits(document.limits),
         # Sorted, because the order of steps means nothing and the digest must not show it.
-        steps=StepTable({name: _step(step) for name, step in sorted(document.steps.items())}),
+        steps=StepTable(
+            {name: _step(step, name, root) for name, step in sorted(document.steps.items())}
+        ),
         memos=MemoTable({name: _memo(step.memo) for name, step in sorted(document.steps.items())}),
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
@@ -109,13 +115,19 @@ def _memo(memo: MemoDocument | None) -> MemoSettings | None:
     )
 
 
-def _step(step: StepDocument) -> StepSettings:
-    form = next((check for check in step.checks if isinstance(check, FormCheck)), None)
+def _step(step: StepDocument, name: str, root: Node) -> StepSettings:
+    checks: dict[str, Any] = {}
+    for index, check in enumerate(step.checks):
+        if isinstance(check, ExecutionCheck):
+            code = read_tests(root, name, index, check.file)
+            checks[check.name] = replace(check, code=code)
+        elif not isinstance(check, str):
+            checks[check.name] = check
     return StepSettings(
         confidence=step.confidence,
         models=step.models,
-        checks=tuple("form" if isinstance(check, FormCheck) else check for check in step.checks),
-        form=form,
+        checks=tuple(check if isinstance(check, str) else check.name for check in step.checks),
         below_threshold=step.below_threshold,
         timeout_s=step.timeout,
+        **checks,
     )

@@ -15,7 +15,6 @@ from orchestrator.core.durations import parse_duration
 from orchestrator.core.money import Money
 from orchestrator.memo.sharing import PRIVATE, SECRET, Share
 from orchestrator.policy.tree import one_line
-from orchestrator.routing.settings import FormCheck
 
 MAX_USD = 1_000_000_000  # its nano-dollars still fit the ledgers' 64-bit integers
 MAX_COUNT = 10**12
@@ -266,33 +265,6 @@ def read_labels(value: object) -> dict[str, str]:
             )
             raise ValueError(message)
     return value
-
-
-BUILT_CHECKS = ("schema", "form", "arithmetic")
-LATER_CHECKS = ("tests", "tools", "logprobs", "agreement", "judge")
-
-
-def read_check(value: object) -> str | FormCheck:
-    """``schema``, or a mapping of one name to its setting (``form: '^ANSWER: '``)."""
-    match value:
-        case str():
-            name, setting = value, None
-        case dict() if len(value) == 1:
-            ((name, setting),) = value.items()
-        case _:
-            message = "is no check; write a name such as `schema`, or `form: '^ANSWER: '`"
-            raise ValueError(message)
-    match one_of(*BUILT_CHECKS, later=LATER_CHECKS)(name), setting:
-        case "form", str():
-            return FormCheck(pattern=read_pattern(setting))
-        case "form", _:
-            message = "`form` needs a pattern; write `form: '^ANSWER: '`"
-            raise ValueError(message)
-        case _, None:
-            return name
-        case _:
-            message = f"`{name}` takes no setting; write only `{name}`"
-            raise ValueError(message)
 
 
 def read_thresholds(value: object) -> None:

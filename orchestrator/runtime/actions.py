@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,8 +37,10 @@ class Action:
     token_bound: int
 
 
-def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
+def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tuple[Action, ...]:
     """The candidates of the step for this request, cheapest expected cost first.
+
+    With ``names`` those models instead of the step's.
 
     One whose worst case nobody knows is left out, but by ``unknown_price``:
 
@@ -49,7 +51,7 @@ def actions(run: TaskRun, request: AskRequest) -> tuple[Action, ...]:
     So an attempt that has a price reserves at it, and what it is billed is booked where it counts.
     """
     policy = run.policy
-    names = policy.steps[request.step].models or tuple(policy.models)
+    names = names or policy.steps[request.step].models or tuple(policy.models)
     now = run.clock.now()
     quotes = {
         name: run.services.prices.quote(

@@ -44,7 +44,15 @@ async def call(
     key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = Asking(run, request, place, key, on_text, memory=Memory(run, request, place, key))
+    asking = Asking(
+        run,
+        request,
+        place,
+        key,
+        on_text,
+        logprobs=run.policy.steps[request.step].logprobs is not None,
+        memory=Memory(run, request, place, key),
+    )
     await join_earlier(run, key)
     judged = [await judge(asking, paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:

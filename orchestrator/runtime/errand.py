@@ -36,6 +36,7 @@ class Errand:
         on_text: Told of each piece of a streamed reply.
         shown: Whether a piece was told.
         cost: What it has cost so far.
+        logprobs: Whether the log-probabilities of its replies are wanted.
     """
 
     run: TaskRun
@@ -45,6 +46,7 @@ class Errand:
     on_text: OnText | None = None
     shown: bool = False
     cost: Money = Money.ZERO
+    logprobs: bool = False
 
     def show(self, text: str) -> None:
         """Hand on a piece of a streamed reply."""
@@ -95,7 +97,7 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
             step=request.step,
             kind=next(kinds),
             action=action,
-            request=request.to(action.settings),
+            request=request.to(action.settings, logprobs=errand.logprobs),
             finish=request.finish,
             on_text=errand.show if errand.on_text is not None else None,
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision, TaskHistory
@@ -15,13 +17,23 @@ _NO_REPLY = "these bytes are no reply"
 
 @dataclass(frozen=True, slots=True)
 class JournaledReply:
-    """A reply with the attempt that paid for it, or the hit that saved one."""
+    """A reply with the attempt that paid for it, or the hit that saved one.
+
+    Attributes:
+        attempt_id: The attempt, or the hit.
+        model: The policy's name of the model that answered.
+        completion: What it answered.
+        cost: What that cost.
+        from_memo: Whether it was remembered.
+        checks: Of one that was remembered: what it had passed when it was paid for.
+    """
 
     attempt_id: str
     model: str
     completion: Completion
     cost: Money
     from_memo: bool = False
+    checks: Mapping[str, bool] = field(default_factory=dict)
 
 
 def encode(completion: Completion) -> bytes:
@@ -29,12 +41,14 @@ def encode(completion: Completion) -> bytes:
 
     Models do write lone surrogates, which are no text and yet were paid for: they are kept too.
     """
-    fields = {
+    fields: dict[str, Any] = {
         "text": completion.text,
         "finish_reason": completion.finish_reason,
         "tool_calls": [[call.id, call.name, call.arguments] for call in completion.tool_calls],
         "served_model": completion.served_model,
     }
+    if completion.logprobs:
+        fields["logprobs"] = [round(one, 4) for one in completion.logprobs]
     return json.dumps(fields, ensure_ascii=False).encode(errors="surrogatepass")
 
 
@@ -51,12 +65,14 @@ def decode(body: bytes) -> Completion:
                 "finish_reason": str(reason),
                 "tool_calls": list(calls),
                 "served_model": str() | None as served_model,
+                **rest,
             }:
                 return Completion(
                     text=text,
                     finish_reason=reason,
                     tool_calls=tuple(map(_tool_call, calls)),
                     served_model=served_model,
+                    logprobs=_logprobs(rest.get("logprobs", [])),
                 )
     except RecursionError as error:
         raise ValueError(_NO_REPLY) from error
@@ -67,6 +83,12 @@ def _tool_call(call: object) -> ToolCall:
     match call:
         case [str(called), str(name), str(arguments)]:
             return ToolCall(called, name, arguments)
+    raise ValueError(_NO_REPLY)
+
+
+def _logprobs(told: object) -> tuple[float, ...]:
+    if isinstance(told, list) and all(isinstance(one, float | int) for one in told):
+        return tuple(told)
     raise ValueError(_NO_REPLY)
 
 

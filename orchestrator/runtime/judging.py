@@ -7,12 +7,14 @@ from typing import Any
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision
+from orchestrator.routing.checks.execution import check_tests
 from orchestrator.routing.checks.function import check_function
 from orchestrator.routing.checks.schema import check_schema
-from orchestrator.routing.judge import built_in_checks
+from orchestrator.routing.free_checks import free_checks
 from orchestrator.routing.verdict import Verdict, combine
 from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.journal import JournaledReply
+from orchestrator.runtime.paid_checks import paid_checks
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 
@@ -45,16 +47,29 @@ class Judged:
 
 
 async def judge(errand: Errand, paid: JournaledReply) -> Judged:
-    """Run the step's checks and the user's own on a reply."""
+    """Run the step's checks and the user's own on a reply, those that cost nothing first.
+
+    Raises:
+        Halted: If the task halted while a check asked a model.
+    """
     request = errand.request
     step = errand.run.policy.steps[request.step]
     schema = request.schema_type or request.schema
-    results, parsed = built_in_checks(paid.completion, step, schema)
-    verdict = combine(results)
-    if request.check is not None and results[0].passed:
-        seen = _reply(paid, verdict, parsed)
+    completion = paid.completion
+    results, parsed = free_checks(
+        completion, step, schema, messages=request.messages, tools=request.tools
+    )
+    is_complete = results[0].passed
+    if step.tests is not None and is_complete:
+        remaining_s = errand.run.deadline.remaining_s
+        results = (*results, await check_tests(completion, step.tests, remaining_s=remaining_s))
+    if request.check is not None and is_complete:
+        seen = _reply(paid, combine(results), parsed)
         own = await check_function(request.check, seen, threshold=step.confidence)
-        verdict = combine((*results, own))
+        results = (*results, own)
+    if combine(results).accepted:
+        results = (*results, *await paid_checks(errand, paid))
+    verdict = combine(results)
     return Judged(paid, verdict, _reply(paid, verdict, parsed))
 
 

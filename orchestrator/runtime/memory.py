@@ -15,7 +15,7 @@ from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
 from orchestrator.memo.key import model_content
 from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
-from orchestrator.routing.checks import complete, function
+from orchestrator.routing.checks import complete, function, judge
 from orchestrator.runtime.journal import JournaledReply, decode, encode
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.places import Place
@@ -86,6 +86,9 @@ class Memory:
         if settings is None:
             return None
         step = run.policy.steps[request.step]
+        # A judgement is not made anew for a hit, so there must have been one.
+        needed = {judge.NAME} if step.judge is not None else set()
+        needed |= {function.NAME} if request.check else set()
         return Ask(
             scope=run.scope,
             step=request.step,
@@ -99,7 +102,7 @@ class Memory:
             # What the step itself would take without any evidence, it takes from the memo too.
             needs=Needs(
                 confidence=step.confidence,
-                checks=frozenset({function.NAME}) if request.check else frozenset(),
+                checks=frozenset(needed),
                 evidence=False,
             ),
             labels=request.labels,
@@ -192,7 +195,12 @@ class Memory:
             self.run.services.memos.get().unreadable(hit.entry)
             return None
         return JournaledReply(
-            new_attempt_id(), hit.entry.model, completion, Money.ZERO, from_memo=True
+            new_attempt_id(),
+            hit.entry.model,
+            completion,
+            Money.ZERO,
+            from_memo=True,
+            checks=dict.fromkeys(hit.entry.checks, True),
         )
 
 

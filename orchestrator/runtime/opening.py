@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from orchestrator.budgets.purse import Purse
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import TaskHistory, TaskRecord
@@ -67,6 +68,7 @@ def open_run(
             histories=histories,
         ),
         deadline=deadline,
+        purse=Purse({} if own is None else _judging(own)),
         parent=parent,
         committed=sum((_committed(history) for history in histories.values()), Money.ZERO),
     )
@@ -74,6 +76,17 @@ def open_run(
 
 def _committed(history: TaskHistory) -> Money:
     return sum((attempt_of(record).cost for record in history.attempts), Money.ZERO)
+
+
+def _judging(history: TaskHistory) -> dict[str, Money]:
+    """What judging cost, by step; a judgement's retries share its key."""
+    keys = {one.intent.key for one in history.attempts if one.intent.kind == "judge"}
+    spent: dict[str, Money] = {}
+    for record in history.attempts:
+        if record.intent.key in keys:
+            step = record.intent.step
+            spent[step] = spent.get(step, Money.ZERO) + attempt_of(record).cost
+    return spent
 
 
 def _lowered(limits: LimitSettings, timeout_s: float | None) -> LimitSettings:

@@ -66,7 +66,7 @@ class AskRequest:
     labels: frozenset[str] = frozenset()
     digest: str
 
-    def to(self, settings: ModelSettings) -> ModelRequest:
+    def to(self, settings: ModelSettings, *, logprobs: bool = False) -> ModelRequest:
         """The request as it is sent to one model."""
         return ModelRequest(
             settings=settings,
@@ -74,6 +74,7 @@ class AskRequest:
             tools=self.tools,
             schema=self.schema,
             parameters=self.parameters,
+            logprobs=logprobs,
         )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.budgets.demands import demands
+from orchestrator.budgets.purse import Purse
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.clock import Clock
 from orchestrator.core.errors import Fenced, LedgerUnavailable
@@ -60,6 +61,7 @@ class TaskRun:
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
         committed: What it has reserved and spent, the tasks inside it included.
         returned: Done once it is recorded how this run ended.
+        purse: What it has spent on judging, by step.
     """
 
     scope: Scope
@@ -71,6 +73,7 @@ class TaskRun:
     journal: Journal
     gauge: Gauge
     deadline: Deadline
+    purse: Purse
     parent: TaskRun | None = None
     halt: Halt | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)

@@ -11,7 +11,7 @@ from orchestrator.routing.checks.complete import check_complete
 from orchestrator.routing.checks.form import check_form
 from orchestrator.routing.checks.function import check_function
 from orchestrator.routing.checks.schema import check_schema, json_schema
-from orchestrator.routing.judge import built_in_checks
+from orchestrator.routing.free_checks import free_checks
 from orchestrator.routing.settings import FormCheck, StepSettings
 
 
@@ -165,7 +165,7 @@ async def test_an_error_in_the_users_function_is_not_hidden():
 def test_a_step_runs_the_checks_it_names_cheapest_first():
     step = StepSettings(checks=("arithmetic", "form", "schema"), form=FormCheck(pattern="a"))
 
-    results, parsed = built_in_checks(reply('"a: 1 + 1 = 3"'), step, {"type": "string"})
+    results, parsed = free_checks(reply('"a: 1 + 1 = 3"'), step, {"type": "string"})
 
     assert [result.name for result in results] == ["complete", "schema", "form", "arithmetic"]
     assert [result.passed for result in results] == [True, True, True, False]
@@ -173,7 +173,7 @@ def test_a_step_runs_the_checks_it_names_cheapest_first():
 
 
 def test_a_given_schema_is_checked_even_if_the_step_does_not_name_it():
-    results, parsed = built_in_checks(reply("{}"), StepSettings(), Answer)
+    results, parsed = free_checks(reply("{}"), StepSettings(), Answer)
 
     assert [result.passed for result in results] == [True, False]
     assert parsed is None
@@ -182,6 +182,6 @@ def test_a_given_schema_is_checked_even_if_the_step_does_not_name_it():
 def test_an_incomplete_reply_is_not_looked_at_further():
     step = StepSettings(checks=("arithmetic",))
 
-    results, _ = built_in_checks(reply("1 + 1 = 2", "length"), step)
+    results, _ = free_checks(reply("1 + 1 = 2", "length"), step)
 
     assert [result.name for result in results] == ["complete"]

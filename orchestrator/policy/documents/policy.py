@@ -69,7 +69,6 @@ class AgentDocument(Document):
     lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
-    judge: Annotated[None, NOT_BUILT] = key("Not built yet.")
     tools: Annotated[None, NOT_BUILT] = key("Not built yet.")
 
     hints: ClassVar[dict[str, str]] = {
@@ -81,7 +80,8 @@ class AgentDocument(Document):
             "unknown key here; move it under `limits:`",
         ),
         **dict.fromkeys(
-            ("confidence", "checks", "below_threshold"), "unknown key here; move it under `steps:`"
+            ("confidence", "checks", "below_threshold", "judge"),
+            "unknown key here; move it under `steps:`",
         ),
     }
 

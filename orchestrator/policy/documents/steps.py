@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator
 
 from orchestrator.memo.sharing import Share
+from orchestrator.policy.check_values import CHECKS
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.forms import (
     CHECK,
@@ -18,11 +19,11 @@ from orchestrator.policy.forms import (
     words,
 )
 from orchestrator.policy.values import off_is_nothing
-from orchestrator.routing.settings import BelowThreshold, FormCheck
+from orchestrator.routing.settings import BelowThreshold, Check
 
 
 def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    names = ["form" if isinstance(item, FormCheck) else item for item in items]
+    names = [getattr(item, "name", item) for item in items]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"names `{twice}` twice; keep one"
@@ -82,12 +83,11 @@ class StepDocument(Document):
         default=(),
         example="[small, large]",
     )
-    checks: Annotated[tuple[Annotated[str | FormCheck, CHECK], ...], AfterValidator(_distinct)] = (
-        key(
-            "What turns a reply into evidence: `schema`, `arithmetic`, `form: PATTERN`.",
-            default=(),
-            example="[schema, form: '^ANSWER: ']",
-        )
+    checks: Annotated[tuple[Annotated[str | Check, CHECK], ...], AfterValidator(_distinct)] = key(
+        "What turns a reply into evidence: `schema`, `form`, `arithmetic`, `tools`, `tests`,"
+        " `logprobs`, `agreement`, `judge`; see [checks](checks.md).",
+        default=(),
+        example="[schema, form: '^ANSWER: ']",
     )
     below_threshold: Annotated[BelowThreshold, words("best", "halt", later=("ask",))] = key(
         "When no candidate is accepted: take the `best` reply, or `halt` the task.",
@@ -104,4 +104,8 @@ class StepDocument(Document):
     lane: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
-    judge: Annotated[None, NOT_BUILT] = key("Not built yet.")
+
+    hints: ClassVar[dict[str, str]] = {
+        name: f"unknown key here; write it in the list: `checks: [{CHECKS[name].example or name}]`"
+        for name in CHECKS
+    }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
+
+_GROUPS = MappingProxyType({"complete": "form", "schema": "form"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class CheckResult:
     passed: bool | None
     score: float | None
     detail: str = ""
+
+    @property
+    def group(self) -> str:
+        """What the check looks at: of checks that look at the same thing, one voice counts."""
+        return _GROUPS.get(self.name, self.name)
 
     @classmethod
     def of(cls, name: str, *, passed: bool, detail: str = "") -> Self:

@@ -58,28 +58,34 @@ def check_schema(completion: Completion, schema: Schema) -> tuple[CheckResult, A
     text = fenced.group(1) if fenced else completion.text
     try:
         parsed = (
-            _follow(text, schema)
+            follow(text, schema)
             if isinstance(schema, Mapping)
             else schema.model_validate_json(text)
         )
     except pydantic.ValidationError as error:
         return CheckResult.of(NAME, passed=False, detail=_explain(error)), None
-    except _NotFollowed as error:
+    except NotFollowed as error:
         return CheckResult.of(NAME, passed=False, detail=str(error)), None
     return CheckResult.of(NAME, passed=True), parsed
 
 
-class _NotFollowed(Exception):  # noqa: N818 - control flow inside this file
-    """The reply does not follow the JSON Schema."""
+class NotFollowed(Exception):  # noqa: N818 - control flow between checks, never shown
+    """A text does not follow a JSON Schema."""
 
 
-def _follow(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON is any value
+def follow(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON is any value
+    """Read JSON that follows ``schema``.
+
+    Raises:
+        NotFollowed: If it does not, with the first mistake.
+        ValueError: If the schema refers to something outside itself; nothing is fetched.
+    """
     try:
         # Bounded in depth, and exact for integers of any size.
         value = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        message = f"the reply is no JSON: {error}"
-        raise _NotFollowed(message) from error
+        message = f"it is no JSON: {error}"
+        raise NotFollowed(message) from error
     validator = validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
     try:
         mistake = next(iter(validator.iter_errors(value)), None)
@@ -88,7 +94,7 @@ def _follow(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         raise ValueError(message) from error
     if mistake is not None:
         message = f"{mistake.json_path}: {mistake.message}"
-        raise _NotFollowed(message)
+        raise NotFollowed(message)
     return value
 
 
