@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.orchestrator import Orchestrator
     from orchestrator.runtime.results import Attempt, Cost, Reply, TaskResult
     from orchestrator.runtime.steps import step
+    from orchestrator.runtime.tool_cost import tool_cost
     from orchestrator.runtime.view import current_task
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "__version__",
     "current_task",
     "step",
+    "tool_cost",
 ]
 
 _HOME_OF = MappingProxyType(
@@ -77,6 +79,7 @@ _HOME_OF = MappingProxyType(
         "TaskResult": "runtime.results",
         "current_task": "runtime.view",
         "step": "runtime.steps",
+        "tool_cost": "runtime.tool_cost",
     }
 )
 

@@ -89,12 +89,16 @@ class StepDecided(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdUnreached(Event):
-    """Enough is known to say that no model of a step reaches its threshold. Told once."""
+class ToolFailed(Event):
+    """A tool raised: evidence about the reply that called it, if a model's reply did.
 
-    step: str
-    threshold: float
-    models: tuple[str, ...]
+    What the call cost is in its ``AttemptEnded``, whose kind is ``tool``.
+    """
+
+    tool: str
+    error: str
+    step: str | None
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

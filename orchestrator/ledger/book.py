@@ -161,7 +161,7 @@ def hit(
     decision: Decision | None,
     keep: timedelta | None,
 ) -> None:
-    """Write that a memo answered: no account is touched.
+    """Write what costs nothing, a hit of the memo or a free tool: no account is touched.
 
     Raises:
         Fenced: If the epoch is no longer the task's, or its run has returned.
@@ -169,7 +169,7 @@ def hit(
         ValueError: If it would reserve or cost something.
     """
     if intent.reserve or ended.cost or ended.overrun:
-        message = f"attempt {intent.attempt_id} is a hit of the memo, so it costs nothing"
+        message = f"attempt {intent.attempt_id} is noted as free of charge; reserve for what costs"
         raise ValueError(message)
     _check_owner(unit, intent.task_id, intent.epoch)
     unit.add_intent(intent, (), expires_at=intent.expires_at)

@@ -112,7 +112,7 @@ class Ledger(Protocol):
         ...
 
     def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
-        """Note that a memo answered: an attempt that reserves nothing, its end and the decision.
+        """Note what was free: an attempt that reserves nothing, its end and the decision.
 
         Does not wait; written in order with everything else, all of it or nothing. So whatever is
         paid because of the answer is paid after the answer is durable. Nothing is written for an

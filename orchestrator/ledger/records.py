@@ -13,13 +13,19 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
-AttemptKind = Literal["ask", "retry", "escalation", "agreement", "judge", "memo"]
+AttemptKind = Literal[
+    "ask", "retry", "escalation", "agreement", "judge", "memo", "tool", "resource"
+]
 """``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
-so it is no attempt in any count."""
+so it is no attempt in any count. ``tool`` is a call of a tool and ``resource`` something else that
+was used: they cost money, but ask no model."""
+ASKS_NO_MODEL: frozenset[AttemptKind] = frozenset({"memo", "tool", "resource"})
 EndKind = Literal["settled", "released", "expired"]
 
 HALTED_UNSENT = "halted before it was sent"
 WITHDRAWN = "withdrawn before it was made"
+PAID_EARLY = "paid before what runs in it"
+"""In place of an error: a tool was paid when what runs in it needed money. It may not be over."""
 NEVER_SENT = frozenset({HALTED_UNSENT, WITHDRAWN})
 """Errors of attempts that were released because their request never left."""
 
@@ -193,8 +199,8 @@ class AttemptRecord:
 
     @property
     def was_sent(self) -> bool:
-        """Whether its request may have left: a hit, or a hold given back unused, made none."""
-        if self.is_hit:
+        """Whether a model may have been asked: a hit, a tool or an unused hold asked none."""
+        if self.intent.kind in ASKS_NO_MODEL:
             return False
         return self.end is None or self.end.error not in NEVER_SENT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from orchestrator.core.durations import parse_duration
@@ -30,6 +30,7 @@ class LimitSettings:
             or says what cannot be true, the most that its attempt can have taken.
         steps: Node executions.
         repeats: How often the same step may ask the same request.
+        tools: Calls of single tools, by their entries in the policy.
     """
 
     timeout_s: float | None = None
@@ -39,6 +40,7 @@ class LimitSettings:
     tokens: int | None = None
     steps: int | None = None
     repeats: int | None = None
+    tools: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse_extensions(given: Mapping[str, Any]) -> dict[str, float]:
@@ -66,6 +68,8 @@ def extended(settings: LimitSettings, extensions: Mapping[str, Any]) -> LimitSet
         limit = getattr(settings, attribute)
         if limit is not None:
             changes[attribute] = limit + (more if name == "timeout" else int(more))
+        if name == "tool_calls":
+            changes["tools"] = {one: own + int(more) for one, own in settings.tools.items()}
     return replace(settings, **changes)
 
 

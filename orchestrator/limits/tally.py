@@ -7,6 +7,7 @@ from typing import Literal
 from orchestrator.core.halt import Count, Halt
 from orchestrator.ledger.records import TaskHistory
 from orchestrator.limits.settings import CountedLimit, LimitSettings
+from orchestrator.limits.tools import entry_of
 
 MarkKind = Literal["steps", "tool_calls"]
 MARK_KINDS: tuple[MarkKind, ...] = ("steps", "tool_calls")
@@ -78,7 +79,10 @@ class Tally:
     def refuse_mark(self, kind: MarkKind, key: Key) -> Halt | None:
         """Why a node or a tool may not run; ``None`` if it may."""
         marks = self._marks[kind]
-        return None if key in marks else self._reached(kind, len(marks), None)
+        if key in marks:
+            return None
+        halt = self._reached(kind, len(marks), None)
+        return self._tool_reached(tool_of(key)) if halt is None and kind == "tool_calls" else halt
 
     def count_mark(self, kind: MarkKind, key: Key) -> None:
         """Count a node or a tool that runs, once however often it does."""
@@ -97,6 +101,28 @@ class Tally:
             case _:
                 count = len(self._marks[name])
         return max(0, limit - count)
+
+    def _tool_reached(self, tool: str) -> Halt | None:
+        limits = self._settings.tools
+        entry = entry_of(tool, limits)
+        if entry is None:
+            return None
+        called = map(tool_of, self._marks["tool_calls"])
+        count, limit = sum(entry_of(one, limits) == entry for one in called), limits[entry]
+        if count < limit:
+            return None
+        return Halt(
+            reason="tool_calls",
+            scope="task",
+            limit=Count(limit, f"calls of {entry}"),
+            spent=Count(count, f"calls of {entry}"),
+            step=f"tool:{tool}",
+            holder=self._task_id,
+            detail=(
+                f"The task has used {count} of {limit} calls of {entry!r}; resume with "
+                f"extend={{'tool_calls': {_suggestion(limit)}}} or more."
+            ),
+        )
 
     def _reached(self, name: CountedLimit, count: int, step: str | None) -> Halt | None:
         limit: int | None = getattr(self._settings, name)
@@ -117,6 +143,11 @@ class Tally:
             holder=self._task_id,
             detail=f"{what}; resume with extend={{{name!r}: {_suggestion(limit)}}} or more.",
         )
+
+
+def tool_of(key: Key) -> str:
+    """The tool that a mark of ``tool_calls`` names: its key is ``TOOL|DIGEST``."""
+    return key[1].rpartition("|")[0]
 
 
 def _suggestion(limit: int) -> int:

@@ -67,7 +67,7 @@ class CrossChecks:
             upper: The merged tree of the layers above.
             above: The same, read.
         """
-        for path, is_looser, remedy in self._loosened(above):
+        for path, is_looser, remedy in (*self._loosened(above), *self._loosened_tools(above)):
             if is_looser:
                 higher = upper.nearest(path).source
                 self._report(path, f"is looser than {higher} allows; {remedy}")
@@ -117,6 +117,12 @@ class CrossChecks:
                 if scope != "task":
                     differs = getattr(lower, name) != getattr(upper, name)
                     yield (*path, name), differs, "another window is another budget; remove it"
+
+    def _loosened_tools(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
+        for tool, upper in above.tools.items():
+            for name in upper.model_fields_set & {"limit", "timeout"}:
+                bound, value = getattr(upper, name), getattr(self.document.tools[tool], name)
+                yield ("tools", tool, name), value > bound, "lower it or remove it"
 
     def _models(self) -> None:
         models = self.document.models

@@ -110,6 +110,7 @@ VARIABLE = Written(
     "OPENAI_API_KEY",
     {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
 )
+SWITCH = Written(values.read_switch, "`on` or `off`", "on", {"enum": ["on", "off", True, False]})
 ZONE = Written(values.read_zone, "IANA time zone", "Europe/Berlin", {"type": "string"})
 NOT_BUILT = Written(
     values.read_off,

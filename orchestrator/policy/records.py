@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.limits.settings import LimitSettings
+from orchestrator.limits.tools import ToolTable
 from orchestrator.memo.settings import MemoTable
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
@@ -37,6 +38,7 @@ class AgentPolicy:
         limits: What stops one task.
         steps: How each step chooses its model.
         memos: What each step remembers.
+        tools: What holds for single tools.
         unknown_price: What a model without a known price means.
         server_errors: What a provider's own error 5xx is booked at.
         keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
@@ -52,6 +54,7 @@ class AgentPolicy:
     limits: LimitSettings
     steps: StepTable
     memos: MemoTable
+    tools: ToolTable
     unknown_price: UnknownPrice
     server_errors: ServerErrors
     keep_bodies: timedelta | None

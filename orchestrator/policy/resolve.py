@@ -9,13 +9,14 @@ from typing import Any
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.limits.settings import LimitSettings
+from orchestrator.limits.tools import ToolSettings, ToolTable
 from orchestrator.memo.settings import MemoSettings, MemoTable
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
-from orchestrator.policy.documents.limits import LimitsDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
+from orchestrator.policy.documents.tools import ToolDocument
 from orchestrator.policy.executed import read_tests
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.policy.tree import Node
@@ -32,12 +33,13 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         cost_center=document.cost_center,
         models={name: _model(name, model) for name, model in document.models.items()},
         budgets=_budgets(document.budgets),
-        limits=_limits(document.limits),
+        limits=_limits(document),
         # Sorted, because the order of steps means nothing and the digest must not show it.
         steps=StepTable(
             {name: _step(step, name, root) for name, step in sorted(document.steps.items())}
         ),
         memos=MemoTable({name: _memo(step.memo) for name, step in sorted(document.steps.items())}),
+        tools=ToolTable({name: _tool(tool) for name, tool in sorted(document.tools.items())}),
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
@@ -90,7 +92,8 @@ def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
     return tuple(rules)
 
 
-def _limits(limits: LimitsDocument) -> LimitSettings:
+def _limits(document: PolicyDocument) -> LimitSettings:
+    limits = document.limits
     return LimitSettings(
         timeout_s=limits.timeout,
         attempt_timeout_s=limits.attempt_timeout,
@@ -99,6 +102,17 @@ def _limits(limits: LimitsDocument) -> LimitSettings:
         tokens=limits.tokens,
         steps=limits.steps,
         repeats=limits.repeats,
+        tools={
+            name: tool.limit
+            for name, tool in sorted(document.tools.items())
+            if tool.limit is not None
+        },
+    )
+
+
+def _tool(tool: ToolDocument) -> ToolSettings:
+    return ToolSettings(
+        price=tool.price, timeout_s=tool.timeout, limit=tool.limit, journal=tool.journal
     )
 
 

@@ -23,6 +23,7 @@ MAX_TEXT = 2_000
 MAX_NAME = 100
 MAX_CHOICES = 20
 BUILT_IN_LABELS = (PRIVATE, SECRET)
+ON = ("on", "yes", "true")
 OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
 
 NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -217,6 +218,14 @@ def read_off(value: object) -> None:
     if not isinstance(value, str) or value.lower() not in OFF:
         message = "is not built yet; remove the key or write `off`"
         raise ValueError(message)
+
+
+def read_switch(text: str) -> bool:
+    """``on`` or ``off``, in any spelling of YAML's."""
+    if text.lower() not in (*ON, *OFF):
+        message = f"{shown(text)} is neither; write `on` or `off`"
+        raise ValueError(message)
+    return text.lower() in ON
 
 
 def one_of(*words: str, later: Collection[str] = ()) -> Callable[[str], str]:

@@ -26,6 +26,7 @@ from orchestrator.ledger.records import (
 )
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
 from orchestrator.runtime.actions import Action
+from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
 from orchestrator.runtime.slot import Slot
 
@@ -122,6 +123,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         at=now,
         token_bound=order.action.token_bound,
     )
+    await give_way()
     if run.admits_nothing():
         raise AttemptRefused(run.halt_or_timeout(order.step))
     try:

@@ -9,7 +9,10 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphInterrupt
 
+from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.halt import Halted
+from orchestrator.runtime.context import TOOL_START, ToolStart
+from orchestrator.runtime.tools import GOVERNED, arguments_digest
 
 if TYPE_CHECKING:
     from orchestrator.runtime.task_run import TaskRun
@@ -29,6 +32,7 @@ class GovernedHandler(BaseCallbackHandler):
     def __init__(self, run: TaskRun) -> None:
         """Watch over ``run``."""
         self._run = run
+        self._started: dict[UUID, ToolStart] = {}
         _quiet_conversions()
 
     def on_chain_start(
@@ -68,20 +72,44 @@ class GovernedHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        """A tool starts: count it."""
+        """A tool starts: count it, unless it is a governed one, which counts itself."""
         name = (serialized or {}).get("name") or kwargs.get("name") or "tool"
         place = self._run.places.pass_through(run_id, parent_run_id)
-        if not self._run.tool_may_start(place, name, input_str):
-            self._run.places.leave(run_id)
-            raise GraphInterrupt
+        is_governed = bool((kwargs.get("metadata") or {}).get(GOVERNED))
+        start = ToolStart(name, kwargs.get("tool_call_id"), is_counted=not is_governed)
+        TOOL_START.set(start)
+        self._started[run_id] = start
+        if not is_governed:
+            asked = place.key(f"tool:{name}", arguments_digest({"input": input_str}))
+            if self._run.tool_may_start(place, f"{name}|{asked}"):
+                self._run.places.leave(run_id)
+                raise GraphInterrupt
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """A tool returned."""
+        """A tool returned.
+
+        Raises:
+            OrchestratorError: If the policy asks for more than counting and nobody did it.
+        """
         self._run.places.leave(run_id)
+        start = self._started.pop(run_id, None)
+        if start is None:
+            return
+        is_loose = start.is_counted and not start.is_claimed
+        start.is_claimed = True
+        if is_loose and self._run.policy.tools[start.name].needs_governing:
+            message = (
+                f"the policy has rules for the tool {start.name!r}, which was called without them: "
+                "give the agent governed_tools([...]) or a GovernedMiddleware, or decorate the "
+                "function with @tool_cost()"
+            )
+            raise OrchestratorError(message)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool failed."""
         self._run.places.leave(run_id)
+        if start := self._started.pop(run_id, None):
+            start.is_claimed = True
 
 
 def _carries_refusal(error: BaseException) -> bool:

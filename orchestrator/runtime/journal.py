@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Decision, TaskHistory
+from orchestrator.ledger.records import PAID_EARLY, AttemptEnd, Decision, TaskHistory
 from orchestrator.models.protocol import Completion, ToolCall
 
 _NO_REPLY = "these bytes are no reply"
@@ -99,12 +100,16 @@ class Journal:
     Attributes:
         replies: By journal key, in the order they were paid.
         decisions: Which of them answered, by journal key.
+        results: What journaled tools returned, as JSON, by journal key.
+        prepaid: Calls of tools that were paid before they were over, by journal key.
         in_flight: Attempts on their way, by journal key: a node that is run again while its
             first ask still runs joins that ask.
     """
 
     replies: dict[str, list[JournaledReply]] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    results: dict[str, bytes] = field(default_factory=dict)
+    prepaid: Counter[str] = field(default_factory=Counter)
     in_flight: dict[str, Future[JournaledReply]] = field(default_factory=dict)
 
     @classmethod
@@ -112,7 +117,9 @@ class Journal:
         """Rebuild the journal of a task that is resumed."""
         journal = cls(decisions=dict(history.decisions))
         for record in history.attempts:
-            if record.end is not None and record.end.reply is not None:
+            if record.intent.kind == "tool" and record.end is not None:
+                journal.add_tool(record.intent.key, record.end)
+            elif record.end is not None and record.end.reply is not None:
                 intent = record.intent
                 journal.add(
                     intent.key,
@@ -129,6 +136,25 @@ class Journal:
     def add(self, key: str, reply: JournaledReply) -> None:
         """Keep a reply under its key."""
         self.replies.setdefault(key, []).append(reply)
+
+    def add_tool(self, key: str, end: AttemptEnd) -> None:
+        """Note how a call of a tool ended."""
+        if end.reply is not None:
+            self.results[key] = end.reply
+        if end.error == PAID_EARLY:
+            self.prepaid[key] += 1
+        elif end.error is None and not end.cost and self.prepaid[key]:
+            self.prepaid[key] -= 1
+
+    def asker(self, call_id: str | None) -> tuple[str, str] | None:
+        """The step and the model whose reply called a tool under ``call_id``."""
+        for key, replies in self.replies.items():
+            decision = self.decisions.get(key)
+            for reply in replies:
+                called = any(call.id == call_id for call in reply.completion.tool_calls)
+                if called and decision is not None and call_id:
+                    return decision.step, reply.model
+        return None
 
     def decided(self, key: str) -> tuple[JournaledReply, Decision] | None:
         """The reply that answered this ask before, if there was one."""

@@ -134,7 +134,10 @@ def _tighter_limits(limits: LimitSettings, outer: LimitSettings) -> LimitSetting
     unbounded = LimitSettings(attempt_timeout_s=limits.attempt_timeout_s)
     tighter: dict[str, Any] = {
         name: own
-        for name, own in asdict(limits).items()
-        if own is not None and ((bound := getattr(outer, name)) is None or own < bound)
+        for name, own in asdict(replace(limits, tools={})).items()
+        if own and ((bound := getattr(outer, name)) is None or own < bound)
     }
-    return replace(unbounded, **tighter)
+    tools = {
+        name: own for name, own in limits.tools.items() if own < outer.tools.get(name, own + 1)
+    }
+    return replace(unbounded, **tighter, tools=tools)

@@ -19,7 +19,6 @@ from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
 from orchestrator.runtime.engine import Engine
-from orchestrator.runtime.learner import Learner
 from orchestrator.runtime.memo_home import MemoHome
 
 
@@ -35,7 +34,6 @@ class Services:
     latch: RefusalLatch
     saver: Saver
     memos: MemoHome
-    learner: Learner
     emit: Callable[[Event], None]
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
@@ -71,8 +69,6 @@ async def open_services(
         stack.push_async_callback(engine.idle)
         memos = MemoHome(directory_of(store), clock=clock, emit=emit, policy=home)
         stack.push_async_callback(memos.aclose)
-        learner = Learner(ledger, clock)
-        stack.callback(learner.close)
         saver = await stack.enter_async_context(open_checkpoints(store))
         yield Services(
             ledger=ledger,
@@ -83,7 +79,6 @@ async def open_services(
             latch=RefusalLatch(clock),
             saver=saver,
             memos=memos,
-            learner=learner,
             emit=emit,
         )
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from orchestrator.budgets.demands import demands
 from orchestrator.budgets.purse import Purse
@@ -24,7 +24,7 @@ from orchestrator.ledger.protocol import Ledger
 from orchestrator.ledger.records import Demand
 from orchestrator.limits.deadline import Deadline
 from orchestrator.limits.gauge import Gauge
-from orchestrator.limits.settings import LimitSettings
+from orchestrator.limits.settings import CountedLimit, LimitSettings
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.engine import mirror
@@ -36,9 +36,7 @@ from orchestrator.runtime.slot import Phase, Slot
 HARD_STOPS: frozenset[HaltReason] = frozenset({"timeout", "paused", "cancelled"})
 """Reasons for which no further node starts; after others, nodes that ask nothing may still run."""
 
-COUNTS: frozenset[HaltReason] = frozenset(
-    {"model_calls", "tool_calls", "tokens", "steps", "repeats"}
-)
+COUNTS: frozenset[HaltReason] = frozenset(get_args(CountedLimit))
 """Reasons that came after what was admitted before: that much was allowed, so it goes out."""
 
 
@@ -59,6 +57,7 @@ class TaskRun:
         parent: The run it is a part of, if it runs inside another task.
         halt: Why it stops; latched, the first reason stays.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
+        has_refused: Whether any node was refused.
         committed: What it has reserved and spent, the tasks inside it included.
         returned: Done once it is recorded how this run ended.
         purse: What it has spent on judging, by step.
@@ -85,9 +84,10 @@ class TaskRun:
     returned: Future[None] = field(default_factory=Future)
     _over: bool = False
     _closed: bool = False
-    _has_refused: bool = False
+    has_refused: bool = False
     _slots: set[Slot] = field(default_factory=set)
     _pending: set[Future[Any]] = field(default_factory=set)
+    _tools: set[Future[None]] = field(default_factory=set)
     _asking: set[asyncio.Task[Any]] = field(default_factory=set)
     _children: set[TaskRun] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -229,6 +229,8 @@ class TaskRun:
             children = tuple(self._children)
         for child in children:
             child.cut()
+        for over in tuple(self._tools):
+            over.cancel()
         self._stop_slots("waiting", "wire")
 
     def break_off(self, error: Fenced | LedgerUnavailable) -> None:
@@ -253,7 +255,7 @@ class TaskRun:
         if self._over and self.halt is None:
             return Halted(halt)
         halt = self.halt_for(halt)
-        self._has_refused = True
+        self.has_refused = True
         place.refuse()
         return Halted(halt)
 
@@ -274,11 +276,6 @@ class TaskRun:
                 concerned = run
             run = run.parent
         return concerned
-
-    @property
-    def has_refused(self) -> bool:
-        """Whether any node was refused."""
-        return self._has_refused
 
     def was_refused(self, place: Place | None) -> bool:
         """Whether a node's result must be dropped; ``None`` for what is no node."""
@@ -304,7 +301,7 @@ class TaskRun:
     def signalled(self, reason: HaltReason) -> Halt:
         """The halt of a signal from outside."""
         detail = f"The task was {reason} from outside; resume to go on."
-        return Halt(reason=reason, scope="task", detail=detail, holder=self.scope.task_id)
+        return Halt(reason, "task", detail=detail, holder=self.scope.task_id)
 
     # Nodes and tools, told by the handler
 
@@ -319,17 +316,12 @@ class TaskRun:
         self.ledger.mark(self.scope.task_id, "steps", place.digest)
         return True
 
-    def tool_may_start(self, place: Place, name: str, arguments: str) -> bool:
-        """Count a tool call; ``False`` if it must not start."""
-        if self.halt is not None:
-            self.refuse(self.halt, place)
-            return False
-        key = place.key(f"tool:{name}", arguments)
-        if halt := self.gauge.before_tool_call(key):
-            self.refuse(halt, place)
-            return False
+    def tool_may_start(self, place: Place, key: str) -> Halted | None:
+        """Count a tool call, ``TOOL|DIGEST``; what to raise if it must not start."""
+        if halt := self.stopped() or self.gauge.before_tool_call(key):
+            return self.refuse(halt, place)
         self.ledger.mark(self.scope.task_id, "tool_calls", key)
-        return True
+        return None
 
     # Attempts in flight
 
@@ -343,6 +335,11 @@ class TaskRun:
         future.add_done_callback(lambda done: self._landed(slot, done, key))
         return future
 
+    def attend(self, over: Future[None]) -> None:
+        """A tool that holds money has started: wait for its end too, unless it is cut."""
+        self._tools.add(over)
+        over.add_done_callback(self._tools.discard)
+
     async def land(self) -> None:
         """Wait until every attempt in flight has come to its end."""
         while pending := self.pending():
@@ -352,7 +349,7 @@ class TaskRun:
     def pending(self) -> tuple[Future[Any], ...]:
         """Attempts that have not come to their end, those of tasks inside this one included."""
         with self._lock:
-            own = tuple(self._pending)
+            own = (*self._pending, *self._tools)
             children = tuple(self._children)
         return own + tuple(future for child in children for future in child.pending())
 

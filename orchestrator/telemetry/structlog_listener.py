@@ -17,7 +17,7 @@ from orchestrator.core.events import (
     TaskEnded,
     TaskHalted,
     TaskStarted,
-    ThresholdUnreached,
+    ToolFailed,
 )
 from orchestrator.core.halt import Quantity
 from orchestrator.core.money import Money
@@ -47,9 +47,7 @@ class StructlogListener:
     def __call__(self, event: Event) -> None:
         """Log ``event``; what went wrong or stopped as a warning."""
         name, fields = _fields(event)
-        is_warning = isinstance(event, (TaskHalted, ThresholdUnreached)) or (
-            getattr(event, "error", None) is not None
-        )
+        is_warning = isinstance(event, TaskHalted) or getattr(event, "error", None) is not None
         write = self._logger.warning if is_warning else self._logger.info
         write(name, **_whose(event), **{k: v for k, v in fields.items() if v is not None})
 
@@ -125,32 +123,41 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:
                     "checks": dict(event.checks),
                 },
             )
-        case ThresholdUnreached():
+        case _:
+            return _fields_beside(event)
+    return name, fields
+
+
+def _fields_beside(event: Event) -> tuple[str, dict[str, Any]]:
+    """Of what happens beside models: tools and the memo."""
+    fields: dict[str, Any]
+    match event:
+        case ToolFailed():
             name, fields = (
-                "threshold_unreached",
+                "tool_failed",
                 {
+                    "tool": event.tool,
                     "step": event.step,
-                    "threshold": event.threshold,
-                    "models": list(event.models),
+                    "model": event.model,
+                    "error": redact(event.error),
                 },
             )
         case MemoServed():
-            name, fields = "memo_served", _hit(event)
+            name, fields = (
+                "memo_served",
+                {
+                    "step": event.step,
+                    "model": event.model,
+                    "state": event.state,
+                    "age_s": event.age_s,
+                    "saved_usd": event.saved.to_json(),
+                },
+            )
         case MemoFaulted():
             name, fields = "memo_faulted", {"error": redact(event.error)}
         case _:
             name, fields = type(event).__name__, {}
     return name, fields
-
-
-def _hit(event: MemoServed) -> dict[str, Any]:
-    return {
-        "step": event.step,
-        "model": event.model,
-        "state": event.state,
-        "age_s": event.age_s,
-        "saved_usd": event.saved.to_json(),
-    }
 
 
 def _attempt(event: AttemptStarted | AttemptEnded) -> dict[str, Any]:

@@ -30,6 +30,7 @@ EXPORTED = {
     "__version__",
     "current_task",
     "step",
+    "tool_cost",
 }
 
 PARAMETERS = {
@@ -45,6 +46,7 @@ PARAMETERS = {
     "Orchestrator.pause": "(self, task_id)",
     "step": "(name, finish=False)",
     "current_task": "()",
+    "tool_cost": "(price=None, *, name=None, timeout=None, journal=None)",
 }
 
 FIELDS = {

@@ -26,7 +26,7 @@ SCOPE = Scope(
 SHARED = {"at": datetime(2026, 11, 1, 12, tzinfo=UTC), "scope": SCOPE}
 ATTEMPT = {"attempt_id": "att-1", "step": "plan", "model": "small", "kind": "ask"}
 
-WARNINGS = {"task_halted", "memo_faulted", "threshold_unreached"}
+WARNINGS = {"task_halted", "tool_failed", "memo_faulted"}
 EVENTS = {
     "task_started": events.TaskStarted(**SHARED, epoch=2, resumed=True),
     "task_halted": events.TaskHalted(
@@ -57,8 +57,8 @@ EVENTS = {
         replayed=False,
         checks={"form": True, "arithmetic": False},
     ),
-    "threshold_unreached": events.ThresholdUnreached(
-        **SHARED, step="plan", threshold=0.9, models=("small", "large")
+    "tool_failed": events.ToolFailed(
+        **SHARED, tool="search", error="ValueError: no such page", step="plan", model="small"
     ),
     "memo_served": events.MemoServed(
         **SHARED,

@@ -14,6 +14,7 @@ from orchestrator.policy.documents.budgets import BudgetsDocument
 from orchestrator.policy.documents.limits import LimitsDocument
 from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.steps import StepDocument
+from orchestrator.policy.documents.tools import ToolDocument
 from orchestrator.policy.forms import (
     DURATION,
     HOLDER,
@@ -38,6 +39,9 @@ class AgentDocument(Document):
     limits: LimitsDocument = key("What stops one task.", default=LimitsDocument())
     steps: dict[Annotated[str, NAME], StepDocument] = key(
         'How each step chooses its model; `"*"` speaks for all.', default={}
+    )
+    tools: dict[Annotated[str, NAME], ToolDocument] = key(
+        "What holds for single tools, by their names.", default={}
     )
     unknown_price: Annotated[
         Literal["refuse", "estimate", "free"], words("refuse", "estimate", "free")
@@ -69,7 +73,6 @@ class AgentDocument(Document):
     lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
-    tools: Annotated[None, NOT_BUILT] = key("Not built yet.")
 
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
