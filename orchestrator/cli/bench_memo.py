@@ -57,7 +57,11 @@ async def _run(
         ]
         facts["not measured"] = [{"why": why} for why in report.absent]
     if zipf:
-        facts["zipf"] = dataclasses.asdict(await run_zipf())
+        streams = [(0.7, 0), (1.0, 0), (1.3, 0), (1.0, 3)]
+        facts["zipf"] = [
+            dataclasses.asdict(await run_zipf(exponent=exponent, shifts=shifts))
+            for exponent, shifts in streams
+        ]
     if trajectories is not None:
         replayed = await replay_trajectories(trajectories)
         facts["trajectories"] = {

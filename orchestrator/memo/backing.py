@@ -61,10 +61,10 @@ class Backing:
         except StoreFault as error:
             self.guard.failed("write", error)
 
-    async def entry(self, key: str) -> Entry | None:
-        """The entry under ``key``, if there is a readable one."""
+    async def entry(self, key: str, *, again: bool = False) -> Entry | None:
+        """The readable entry under ``key``, if any; ``again``: the same ask looks once more."""
         try:
-            body = await self._call("read", lambda: self.store.get(key))
+            body = await self._call("read", lambda: self.store.get(key, counts=not again))
             if body is None:
                 return None
             entry = self._decoded(body, key)

@@ -163,9 +163,10 @@ class DiskStore:
                 parts.entries.close()
                 parts.sources.close()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, counts: bool = True) -> bytes | None:
         """The value, or ``None``."""
-        self._popularity.note(key)
+        if counts:
+            self._popularity.note(key)
         parts = self._opened()
         return self._read(parts, parts.entries, key, key)
 

@@ -166,7 +166,7 @@ class Memo:
         try:
             flight.claimed = bool(await self._backing.claim(flight.key))
             if flight.claimed:
-                entry, verdict = await self._find(ask, flight.key)
+                entry, verdict = await self._find(ask, flight.key, again=True)
                 if entry == hit.entry and verdict.answers:
                     lease = await self._lease(flight, ask, ask.digest(), entry)
         finally:
@@ -225,7 +225,7 @@ class Memo:
         """Hold the claim between processes, then look once more before asking."""
         try:
             await self._claim(flight, until)
-            entry, verdict = await self._find(ask, flight.key)
+            entry, verdict = await self._find(ask, flight.key, again=True)
             if entry is not None and verdict.answers:
                 self._flights.land(flight, entry)
                 return self._hit(ask, entry, verdict, shared=True)
@@ -278,9 +278,11 @@ class Memo:
             flight.claimed = False
             self._backing.release(flight.key)
 
-    async def _find(self, ask: Ask, key: str) -> tuple[Entry | None, Verdict]:
+    async def _find(
+        self, ask: Ask, key: str, *, again: bool = False
+    ) -> tuple[Entry | None, Verdict]:
         """The entry under ``key``, if there is a readable one, and what it may do."""
-        entry = await self._backing.entry(key)
+        entry = await self._backing.entry(key, again=again)
         if entry is None:
             return None, _ABSENT
         return entry, await self._judge(ask, entry, self._now_s())

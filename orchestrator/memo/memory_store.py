@@ -10,6 +10,9 @@ from orchestrator.memo.popularity import Popularity
 from orchestrator.memo.settings import StoreSettings
 from orchestrator.memo.store import Extent, require_storable
 
+# Room is made for one in so many at once, because finding the coldest sorts all.
+_ROOM = 64
+
 
 class MemoryStore:
     """Entries in a dictionary. Safe across threads; other processes see nothing of it."""
@@ -33,9 +36,10 @@ class MemoryStore:
         with self._mutex:
             self._claims.clear()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, counts: bool = True) -> bytes | None:
         """The value, or ``None``."""
-        self._popularity.note(key)
+        if counts:
+            self._popularity.note(key)
         found = self._entries.get(key)
         return None if found is None or found[1] <= time.monotonic() else found[0]
 
@@ -45,6 +49,9 @@ class MemoryStore:
         until = time.monotonic() + min(keep_for_s, self._settings.max_age_s)
         with self._mutex:
             self._entries[key] = (value, until)
+        most = self._settings.max_entries
+        if most is not None and len(self._entries) > most:
+            self._make_room(most - most // _ROOM)
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete entries; how many there were."""
@@ -66,14 +73,19 @@ class MemoryStore:
             return Extent(len(self._entries), sum(len(body) for body, _ in self._entries.values()))
 
     def trim(self) -> int:
-        """Delete what is past its time, then what is asked for least, down to the limits."""
-        now, limits = time.monotonic(), self._settings
+        """Delete what is past its time, then what is asked for least, down to the limit of size."""
+        now = time.monotonic()
         with self._mutex:
             old = [key for key, (_, until) in self._entries.items() if until <= now]
-        gone = self.delete(old)
+        return self.delete(old) + self._make_room(len(self._entries))
+
+    def _make_room(self, most: int) -> int:
+        """Delete what is asked for least until ``most`` entries, and bytes within the limit."""
         held = self.extent()
-        over_bytes = held.size_bytes - limits.size_limit_bytes
-        over_count = 0 if limits.max_entries is None else held.entries - limits.max_entries
+        over_bytes = held.size_bytes - self._settings.size_limit_bytes
+        over_count = held.entries - most
+        if over_bytes <= 0 and over_count <= 0:
+            return 0
         doomed: list[str] = []
         for key in self._popularity.coldest(self.scan(), held.entries):
             if over_bytes <= 0 and over_count <= 0:
@@ -81,7 +93,7 @@ class MemoryStore:
             doomed.append(key)
             over_bytes -= len(self._entries.get(key, (b"", 0.0))[0])
             over_count -= 1
-        return gone + self.delete(doomed)
+        return self.delete(doomed)
 
     def sources(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """The record of each source, in order."""

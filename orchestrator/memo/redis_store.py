@@ -78,7 +78,7 @@ class RedisStore:
                 self.release(key)
         self._client.close()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, counts: bool = True) -> bytes | None:  # noqa: ARG002 - Redis counts
         """The value, or ``None``."""
         with self._faults():
             value: bytes | None = self._client.get(self._name("entry", key))

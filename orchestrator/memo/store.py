@@ -68,8 +68,12 @@ class Store(Protocol):
         """Close; the claims of this store are released."""
         ...
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, counts: bool = True) -> bytes | None:
         """The value, or ``None``.
+
+        Args:
+            key: Its key.
+            counts: Whether it is asked for: what is asked for least goes first.
 
         Raises:
             ValueRefused: If what lies under the key is no plain bytes.

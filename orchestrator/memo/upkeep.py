@@ -76,7 +76,7 @@ def read_all(store: Store) -> Iterator[Entry | Damaged]:
     """Every entry."""
     for key in store.scan():
         try:
-            body = store.get(key)
+            body = store.get(key, counts=False)
             if body is not None:
                 yield decode(body, key)
         except (ValueRefused, EntryDamaged) as error:

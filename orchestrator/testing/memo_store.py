@@ -99,10 +99,12 @@ class MemoStoreContract:
         store = open_store(StoreSettings(max_entries=20))
         store.open()
         keys = [f"{number:064x}" for number in range(40)]
-        for key in keys:
+        for key in keys[:20]:
             store.put(key, b"x", keep_for_s=LONG_S)
         for key in keys[:10]:
             store.get(key)
+        for key in keys[20:]:
+            store.put(key, b"x", keep_for_s=LONG_S)
         store.trim()
         left = set(store.scan())
         assert set(keys[:10]) <= left
