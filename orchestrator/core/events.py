@@ -102,6 +102,15 @@ class ToolFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdUnreached(Event):
+    """Enough is known to say that no model of a step reaches its threshold. Told once."""
+
+    step: str
+    threshold: float
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoServed(Event):
     """A memo answered an ask instead of a model; ``saved`` is what that would have cost."""
 

@@ -32,6 +32,8 @@ class Option:
         mean: The expected quality of the best reply in hand once it has run.
         spread: The standard deviation of that, as checks will tell; 0: no check will.
         cost: The whole expected cost (checks, retries, lost prompt cache), in the unit of `Price`.
+        accepted: The probability that its reply will be accepted, where that was counted; `None`:
+            it follows from mean and spread.
     """
 
     action: str
@@ -39,6 +41,7 @@ class Option:
     mean: float
     spread: float
     cost: float
+    accepted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def reservation(option: Option, price: Price) -> float:
 
 def chance(option: Option, threshold: Threshold) -> float:
     """The probability that a reply at or above the threshold is in hand after this option."""
+    if option.accepted is not None:
+        return option.accepted
     margin = option.mean - threshold.confidence
     if option.spread <= 0:
         return 1.0 if margin >= 0 else 0.0

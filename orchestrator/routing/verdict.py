@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
+from orchestrator.routing.certificate import State
 from orchestrator.routing.checks import complete
 from orchestrator.routing.checks.result import CheckResult
-
-ConfidenceState = Literal["uncalibrated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +17,16 @@ class Verdict:
     Attributes:
         accepted: The reply is complete and no applicable check failed. The step's threshold is
             what a check that gives a number is measured by; the others say yes or no.
-        confidence: Share of the applicable checks that passed, ``complete`` left out; ``None`` if
-            none applied. Uncalibrated, it is no probability.
+        confidence: The probability that the reply is acceptable, once that is calibrated. Before,
+            no probability: the share of the applicable checks that passed, ``complete`` left out;
+            ``None`` if none applied.
         confidence_state: How much ``confidence`` is worth.
         checks: Each check's result, in the order they ran.
     """
 
     accepted: bool
     confidence: float | None
-    confidence_state: ConfidenceState
+    confidence_state: State
     checks: tuple[CheckResult, ...]
 
     @property
@@ -50,6 +49,26 @@ def combine(results: Sequence[CheckResult]) -> Verdict:
         confidence=sum(evidence) / len(evidence) if evidence else None,
         confidence_state="uncalibrated",
         checks=tuple(results),
+    )
+
+
+def calibrated(
+    verdict: Verdict, confidence: float, state: State, threshold: float | None
+) -> Verdict:
+    """The verdict with a calibrated confidence, which the step's threshold is now held against.
+
+    Args:
+        verdict: What the checks say.
+        confidence: The probability that the reply is acceptable.
+        state: What that is worth.
+        threshold: The step's ``confidence``; ``None``: whatever passes its checks is accepted.
+    """
+    reaches = threshold is None or confidence >= threshold
+    return replace(
+        verdict,
+        accepted=verdict.accepted and reaches,
+        confidence=confidence,
+        confidence_state=state,
     )
 
 

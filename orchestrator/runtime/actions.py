@@ -12,7 +12,7 @@ from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.records import UnknownPrice
 from orchestrator.pricing.quote import ASSUMED_CONTEXT_WINDOW, Quote, assumed_quote
 from orchestrator.pricing.tokens import input_token_bound
-from orchestrator.routing.candidates import estimate_input_tokens, order_candidates
+from orchestrator.routing.candidates import Candidate, estimate_input_tokens, order_candidates
 from orchestrator.runtime.request import AskRequest
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Action:
         settings: The model.
         quote: Its price at the time of asking; ``None``: unknown, and the policy lets it pass.
         bound: The worst case of one attempt.
+        expected: What an attempt is expected to cost by its price; ``None``: no price.
         token_bound: Input and output tokens of that worst case. What cannot be counted (an image)
             may fill the model's context window.
     """
@@ -35,6 +36,13 @@ class Action:
     quote: Quote | None
     bound: Money
     token_bound: int
+    expected: Money | None = None
+
+    @property
+    def name(self) -> str:
+        """What is chosen, as it is learned about: model, most output and effort."""
+        settings = self.settings
+        return f"{settings.model}|{settings.max_output_tokens}|{settings.effort or ''}"
 
 
 def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tuple[Action, ...]:
@@ -83,7 +91,7 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
     )
     found = (
         _action(
-            candidate.settings,
+            candidate,
             quotes[candidate.settings.name],
             input_bound,
             unknown_price=policy.unknown_price,
@@ -95,7 +103,7 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
 
 
 def _action(
-    settings: ModelSettings,
+    candidate: Candidate,
     quote: Quote | None,
     input_bound: int | None,
     *,
@@ -103,6 +111,7 @@ def _action(
     budgeted: bool,
 ) -> Action | None:
     """Bound one attempt; ``None`` if it has no bound and the policy refuses that."""
+    settings = candidate.settings
     if quote is None and unknown_price == "estimate":
         quote = assumed_quote()
     if quote is None and unknown_price == "refuse":
@@ -119,6 +128,7 @@ def _action(
         quote=quote,
         bound=Money.ZERO if quote is None else quote.bound(input_bound, settings.max_output_tokens),
         token_bound=input_bound + settings.max_output_tokens,
+        expected=candidate.expected_cost,
     )
 
 

@@ -12,8 +12,8 @@ from orchestrator.ledger.records import Decision
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
-from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.choosing import Chooser
 from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
@@ -26,9 +26,24 @@ from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
 
 @dataclass(slots=True)
 class Asking(Errand):
-    """One ask on its way, with what it has of the memo."""
+    """One ask on its way, with what it has of the memo, and who chooses for it."""
 
     memory: Memory = field(kw_only=True)
+    _chooser: Chooser | None = None
+
+    @property
+    def chooser(self) -> Chooser:
+        """Who chooses, and weighs what comes of it."""
+        assert self._chooser is not None
+        return self._chooser
+
+    async def open(self) -> None:
+        """See what is known before anything is chosen."""
+        self._chooser = await Chooser.of(self)
+
+    async def weigh(self, paid: JournaledReply) -> Judged:
+        """Check a reply, and weigh what the checks say by what they were worth so far."""
+        return self.chooser.weigh(await judge(self, paid))
 
 
 async def call(
@@ -54,7 +69,8 @@ async def call(
         memory=Memory(run, request, place, key),
     )
     await join_earlier(run, key)
-    judged = [await judge(asking, paid) for paid in run.journal.replies.get(key, ())]
+    await asking.open()
+    judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
@@ -77,7 +93,7 @@ async def _recalled(
     """
     run, request = asking.run, asking.request
     while (remembered := await recall()) is not None:
-        judged = await judge(asking, remembered)
+        judged = await asking.weigh(remembered)
         if judged.verdict.accepted:
             if halt := run.gauge.before_hit(request.step, request.digest, asking.key):
                 raise run.refuse(halt, asking.place)
@@ -86,23 +102,25 @@ async def _recalled(
 
 
 async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
-    """Ask the candidates, cheapest first, until a reply is accepted."""
-    run, request, place = asking.run, asking.request, asking.place
+    """Ask one candidate after the other until a reply is accepted, or none could help."""
+    run, place = asking.run, asking.place
     failures: list[ModelCallError] = []
-    for action in _untried(run, request, judged):
+    while (action := asking.chooser.next(judged)) is not None:
         stop_if_halted(asking)
         try:
             paid = await obtain(asking, action, kind="escalation" if judged else "ask")
         except AttemptRefused as refused:
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
+            if not judged and run.halt is None and asking.chooser.can_do_cheaper(action, refused):
+                continue
             raise run.refuse(refused.halt, place) from None
         except ModelCallError as error:
             if asking.shown:
                 raise
             failures.append(error)
             continue
-        judged.append(await judge(asking, paid))
+        judged.append(await asking.weigh(paid))
         if judged[-1].verdict.accepted or asking.on_text is not None:
             return judged[-1]
     if failures and not judged:
@@ -130,12 +148,6 @@ def _replayed(run: TaskRun, request: AskRequest, paid: JournaledReply, decision:
     return Judged.replay(request, paid, decision).reply
 
 
-def _untried(run: TaskRun, request: AskRequest, judged: Sequence[Judged]) -> Sequence[Action]:
-    """The candidates for this request, cheapest first, without those that answered already."""
-    answered = {one.paid.model for one in judged}
-    return [one for one in actions(run, request) if one.settings.name not in answered]
-
-
 def _decide(asking: Asking, judged: Judged) -> Reply:
     """Take a reply, and note why."""
     run, verdict = asking.run, judged.verdict
@@ -155,6 +167,7 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
         asking.memory.book(judged, decision)
     else:
         run.ledger.decide(decision)
+    asking.chooser.conclude(judged)
     run.emit(
         StepDecided(
             at=decision.at,
@@ -181,6 +194,7 @@ def _below_threshold(
         chosen = judged[best([one.verdict for one in judged])]
         if settings.below_threshold == "best":
             return chosen
+        asking.chooser.conclude(None)
         halt = confidence_halt(
             chosen.verdict,
             step=step,

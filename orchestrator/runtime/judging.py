@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision
+from orchestrator.routing.certificate import State
 from orchestrator.routing.checks.execution import check_tests
 from orchestrator.routing.checks.function import check_function
 from orchestrator.routing.checks.schema import check_schema
@@ -33,13 +34,22 @@ class Judged:
         verdict = Verdict(
             accepted=decision.accepted,
             confidence=decision.confidence,
-            confidence_state="uncalibrated",
+            confidence_state=cast("State", decision.confidence_state),
             checks=(),
         )
         parsed = None
         if request.schema is not None:
             _, parsed = check_schema(paid.completion, request.schema_type or request.schema)
         return cls(paid, verdict, _reply(paid, verdict, parsed))
+
+    def weighed(self, verdict: Verdict) -> Judged:
+        """The same reply under another verdict."""
+        reply = replace(
+            self.reply,
+            confidence=verdict.confidence,
+            confidence_state=verdict.confidence_state,
+        )
+        return Judged(self.paid, verdict, reply)
 
     def reply_for(self, cost: Money) -> Reply:
         """The reply with what its whole ask cost."""

@@ -25,6 +25,7 @@ from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
 from orchestrator.runtime.context import OPENED, RUNNING
 from orchestrator.runtime.engine import Engine
+from orchestrator.runtime.feedback import score_of, teach
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
 from orchestrator.runtime.results import TaskResult
@@ -315,6 +316,32 @@ class Orchestrator:
             TaskNotFound: If the ledger knows no such task.
         """
         await self._opened().stop(task_id, "cancelled")
+
+    # What it learns from
+
+    async def feedback(
+        self,
+        task_id: str,
+        *,
+        success: bool | None = None,
+        score: float | None = None,
+        step: str | None = None,
+    ) -> None:
+        """Say what came of a task, now or days later; whom to trust is learned from it.
+
+        Args:
+            task_id: The task.
+            success: Whether it was right; or ``score``: how right, between 0 and 1.
+            score: See ``success``.
+            step: The step that is meant; without it the replies of all its steps share the verdict.
+
+        Raises:
+            TaskNotFound: If the ledger knows no such task.
+            ValueError: If not exactly one was said, or the task has no reply of that step.
+        """
+        tasks, said = self._opened(), score_of(success, score)
+        assert self._services is not None
+        await teach(self._services, await tasks.find(task_id), said, step)
 
     # The memo
 

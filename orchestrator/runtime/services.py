@@ -19,6 +19,7 @@ from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
 from orchestrator.runtime.engine import Engine
+from orchestrator.runtime.learner import Learner
 from orchestrator.runtime.memo_home import MemoHome
 
 
@@ -34,6 +35,7 @@ class Services:
     latch: RefusalLatch
     saver: Saver
     memos: MemoHome
+    learner: Learner
     emit: Callable[[Event], None]
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
@@ -69,6 +71,8 @@ async def open_services(
         stack.push_async_callback(engine.idle)
         memos = MemoHome(directory_of(store), clock=clock, emit=emit, policy=home)
         stack.push_async_callback(memos.aclose)
+        learner = Learner(ledger, clock)
+        stack.callback(learner.close)
         saver = await stack.enter_async_context(open_checkpoints(store))
         yield Services(
             ledger=ledger,
@@ -79,6 +83,7 @@ async def open_services(
             latch=RefusalLatch(clock),
             saver=saver,
             memos=memos,
+            learner=learner,
             emit=emit,
         )
 

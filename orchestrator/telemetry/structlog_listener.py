@@ -17,6 +17,7 @@ from orchestrator.core.events import (
     TaskEnded,
     TaskHalted,
     TaskStarted,
+    ThresholdUnreached,
     ToolFailed,
 )
 from orchestrator.core.halt import Quantity
@@ -47,7 +48,9 @@ class StructlogListener:
     def __call__(self, event: Event) -> None:
         """Log ``event``; what went wrong or stopped as a warning."""
         name, fields = _fields(event)
-        is_warning = isinstance(event, TaskHalted) or getattr(event, "error", None) is not None
+        is_warning = isinstance(event, (TaskHalted, ThresholdUnreached)) or (
+            getattr(event, "error", None) is not None
+        )
         write = self._logger.warning if is_warning else self._logger.info
         write(name, **_whose(event), **{k: v for k, v in fields.items() if v is not None})
 
@@ -129,7 +132,7 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def _fields_beside(event: Event) -> tuple[str, dict[str, Any]]:
-    """Of what happens beside models: tools and the memo."""
+    """Of what happens beside the asks: tools, the memo and what was learned."""
     fields: dict[str, Any]
     match event:
         case ToolFailed():
@@ -142,22 +145,32 @@ def _fields_beside(event: Event) -> tuple[str, dict[str, Any]]:
                     "error": redact(event.error),
                 },
             )
-        case MemoServed():
+        case ThresholdUnreached():
             name, fields = (
-                "memo_served",
+                "threshold_unreached",
                 {
                     "step": event.step,
-                    "model": event.model,
-                    "state": event.state,
-                    "age_s": event.age_s,
-                    "saved_usd": event.saved.to_json(),
+                    "threshold": event.threshold,
+                    "models": list(event.models),
                 },
             )
+        case MemoServed():
+            name, fields = "memo_served", _hit(event)
         case MemoFaulted():
             name, fields = "memo_faulted", {"error": redact(event.error)}
         case _:
             name, fields = type(event).__name__, {}
     return name, fields
+
+
+def _hit(event: MemoServed) -> dict[str, Any]:
+    return {
+        "step": event.step,
+        "model": event.model,
+        "state": event.state,
+        "age_s": event.age_s,
+        "saved_usd": event.saved.to_json(),
+    }
 
 
 def _attempt(event: AttemptStarted | AttemptEnded) -> dict[str, Any]:

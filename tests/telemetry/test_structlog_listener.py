@@ -26,7 +26,7 @@ SCOPE = Scope(
 SHARED = {"at": datetime(2026, 11, 1, 12, tzinfo=UTC), "scope": SCOPE}
 ATTEMPT = {"attempt_id": "att-1", "step": "plan", "model": "small", "kind": "ask"}
 
-WARNINGS = {"task_halted", "tool_failed", "memo_faulted"}
+WARNINGS = {"task_halted", "tool_failed", "memo_faulted", "threshold_unreached"}
 EVENTS = {
     "task_started": events.TaskStarted(**SHARED, epoch=2, resumed=True),
     "task_halted": events.TaskHalted(
@@ -59,6 +59,9 @@ EVENTS = {
     ),
     "tool_failed": events.ToolFailed(
         **SHARED, tool="search", error="ValueError: no such page", step="plan", model="small"
+    ),
+    "threshold_unreached": events.ThresholdUnreached(
+        **SHARED, step="plan", threshold=0.9, models=("small", "large")
     ),
     "memo_served": events.MemoServed(
         **SHARED,

@@ -76,9 +76,16 @@ class Ladder:
         for depth in range(len(path) + 1):
             self.counts.setdefault((path[:depth], name), Count()).add(outcome, weight, self.gamma)
 
-    def estimate(self, path: Path, name: str) -> Estimate:
-        """The mean at a scope, each scope shrunk to the one above it."""
-        mean, weight = self.root.get(name, self.guess), 0.0
+    def estimate(self, path: Path, name: str, root: float | None = None) -> Estimate:
+        """The mean at a scope, each scope shrunk to the one above it.
+
+        Args:
+            path: The narrowest scope.
+            name: The action, or a gain.
+            root: A guess for this very case, instead of that of the name.
+        """
+        mean = self.root.get(name, self.guess) if root is None else root
+        weight = 0.0
         for depth in range(len(path) + 1):
             count = self.counts.get((path[:depth], name))
             if count is not None:

@@ -37,9 +37,9 @@ def export(
     return Router(
         models=table.models,
         classes={name: number for number, name in enumerate(table.groups)},
-        before=_served(before.means.table, before.ridge),
+        before=served(before.means.table, before.ridge),
         after={
-            run: _served(np.zeros((classes + 1, outputs)), estimates.stage(run).ridge)
+            run: served(np.zeros((classes + 1, outputs)), estimates.stage(run).ridge)
             for run in runs
             if run
         },
@@ -58,10 +58,10 @@ def export(
 
 def _prospect(estimates: Estimates, run: Run, model: int, classes: int) -> Prospect:
     prospect = estimates.prospect(run, model)
-    return Prospect(_served(np.zeros((classes + 1, 1)), prospect.ridge), _column(prospect.errors))
+    return Prospect(served(np.zeros((classes + 1, 1)), prospect.ridge), _column(prospect.errors))
 
 
-def _served(base: Matrix, ridge: Ridge | None) -> Served:
+def served(base: Matrix, ridge: Ridge | None) -> Served:
     """Fold the class of a case, and the centre of its words, into the base."""
     if ridge is None:
         return Served(_rows(base))

@@ -1,0 +1,116 @@
+"""What was known when a reply was judged, and what came of it: numbers and names, never bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from zlib import crc32
+
+from orchestrator.ledger.lessons import Lesson
+from orchestrator.routing.estimate.features import read
+from orchestrator.routing.signals.text import prompt_signals
+
+Source = Literal["user", "audit", "judge"]
+"""Who told an outcome: ``feedback()``, an audit drawn at random, a judge."""
+
+_READ = 20_000
+"""Characters of a prompt or reply that are read: a signal is not worth the time of a whole book."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """A reply as it was judged.
+
+    Attributes:
+        attempt_id: The attempt that paid for it.
+        ask: The journal key of its ask: replies to one ask share it.
+        agent: Whose step asked.
+        step: The step.
+        version: Digest of models, prompt, checks and policy of the step; another is another step.
+        action: Who replied: model, most output, effort.
+        passed: Whether the reply was complete and no check failed.
+        checks: The score of each check that applied.
+        signals: What prompt and reply showed, as `signals_of` orders it.
+        ending: Checksum of the form of its last line.
+        taken: Whether it answered the ask.
+        agrees: Whether it says the same as the reply that was taken; `None`: it is that reply.
+        threshold: The confidence that the step asked for; `None`: none.
+        guess: What was believed of the action without any outcome.
+        confidence: What was believed of the reply.
+        state: What that belief was worth.
+        propensity: The probability with which it was asked for, audits below 1.
+        audited: Whether it was drawn for an audit, before its outcome was seen.
+        cost: USD.
+        seconds: From request to reply.
+    """
+
+    attempt_id: str
+    ask: str
+    agent: str
+    step: str
+    version: str
+    action: str
+    passed: bool
+    checks: Mapping[str, float] = field(default_factory=dict)
+    signals: tuple[float, ...] = ()
+    ending: int = 0
+    taken: bool = True
+    agrees: bool | None = None
+    threshold: float | None = None
+    guess: float = 0.5
+    confidence: float | None = None
+    state: str = "uncalibrated"
+    propensity: float = 1.0
+    audited: bool = False
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    def body(self) -> dict[str, Any]:
+        """As a lesson keeps it; the step and the attempt stand beside."""
+        names = self.__slots__
+        return {
+            name: getattr(self, name) for name in names if name not in ("attempt_id", "step")
+        } | {"checks": dict(self.checks)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a reply.
+
+    Attributes:
+        attempt_id: The attempt that paid for the reply.
+        score: 0 to 1.
+        source: Who says so.
+        weight: Below 1 where a whole task was judged and it is one of several replies.
+    """
+
+    attempt_id: str
+    score: float
+    source: Source
+    weight: float = 1.0
+
+    def body(self) -> dict[str, Any]:
+        """As a lesson keeps it; the attempt stands beside."""
+        return {"score": self.score, "source": self.source, "weight": self.weight}
+
+
+def fact_of(lesson: Lesson) -> Observation | Outcome:
+    """The observation or outcome that a lesson keeps."""
+    if lesson.kind == "outcome":
+        return Outcome(attempt_id=lesson.subject, **lesson.body)
+    body = dict(lesson.body)
+    body["signals"] = tuple(body["signals"])
+    return Observation(attempt_id=lesson.subject, step=lesson.step, **body)
+
+
+def signals_of(prompt: str, reply: str) -> tuple[tuple[float, ...], int]:
+    """What a prompt and a reply show, and the checksum of the form of the reply's last line."""
+    prompt, reply = _text(prompt), _text(reply)
+    found = read(prompt, reply)
+    return (*prompt_signals(prompt), *found.signals), crc32(found.ending.encode())
+
+
+def _text(text: str) -> str:
+    """The end of a text, which models may have broken in the middle of a character."""
+    return text[-_READ:].encode(errors="replace").decode()

@@ -1,0 +1,295 @@
+"""Who is asked next for one ask, how far its reply is trusted, and the record of why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.core.events import ThresholdUnreached
+from orchestrator.core.money import Money
+from orchestrator.ledger.lessons import Lesson, LessonKind
+from orchestrator.models.protocol import Completion
+from orchestrator.models.scripted import question
+from orchestrator.routing.cascade import InHand
+from orchestrator.routing.learning.knowledge import Knowledge, StepKey
+from orchestrator.routing.learning.observation import Observation, signals_of
+from orchestrator.routing.learning.outlook import (
+    Outlook,
+    Quoted,
+    guesses,
+    next_action,
+    only_action,
+    outlooks,
+)
+from orchestrator.routing.signals.agreement import agreement
+from orchestrator.routing.signals.structure import parse
+from orchestrator.routing.verdict import calibrated
+from orchestrator.runtime.actions import Action, actions
+from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.errand import Errand
+from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.request import AskRequest, digest
+from orchestrator.runtime.task_run import TaskRun
+
+
+@dataclass(slots=True)
+class Chooser:
+    """The choices of one ask.
+
+    Attributes:
+        errand: The ask.
+        key: Its step, as it is now.
+        knowledge: What its tenant's log teaches.
+        threshold: The confidence that the step asks for.
+        candidates: What may be asked, cheapest expected cost first.
+        guessed: What is believed of each without any outcome.
+        replies: What was judged so far, by attempt.
+        stages: What was chosen so far, and why.
+    """
+
+    errand: Errand
+    key: StepKey
+    knowledge: Knowledge
+    threshold: float | None
+    candidates: tuple[Action, ...]
+    guessed: dict[str, float]
+    replies: dict[str, tuple[Judged, Observation]] = field(default_factory=dict)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    _counted: Money = Money.ZERO
+    _tried: set[str] = field(default_factory=set)
+    _below: Money | None = None
+
+    @classmethod
+    async def of(cls, errand: Errand) -> Chooser:
+        """See what is known, and what could be asked."""
+        run, request = errand.run, errand.request
+        candidates = actions(run, request)
+        return cls(
+            errand=errand,
+            key=StepKey(run.scope.agent, request.step, version_of(run, request)),
+            knowledge=await run.services.learner.knowledge(run.scope.tenant, run),
+            threshold=run.policy.steps[request.step].confidence,
+            candidates=candidates,
+            guessed=guesses([_quoted(action) for action in candidates]),
+        )
+
+    def weigh(self, judged: Judged) -> Judged:
+        """Hold a reply's calibrated confidence against the threshold, once there is one."""
+        step = self.knowledge.step(self.key)
+        seen = self._observation(judged)
+        confidence = step.confidence(seen)
+        if confidence is not None:
+            verdict = calibrated(judged.verdict, confidence, step.state, self.threshold)
+            judged = judged.weighed(verdict)
+        if not judged.paid.from_memo:
+            seen = replace(
+                seen,
+                confidence=judged.verdict.confidence,
+                state=judged.verdict.confidence_state,
+            )
+            self.replies[judged.paid.attempt_id] = judged, seen
+        return judged
+
+    def next(self, judged: Sequence[Judged]) -> Action | None:
+        """Whom to ask next; ``None``: nobody who could help is left."""
+        answered = {one.paid.model for one in judged}
+        open_to = [
+            one
+            for one in self.candidates
+            if one.settings.name not in answered and one.name not in self._tried
+        ]
+        affordable = [one for one in open_to if self._fits(one)] or open_to
+        if not affordable:
+            return None
+        step = self.knowledge.step(self.key)
+        expected = outlooks(
+            self.knowledge, self.key, list(map(_quoted, affordable)), self.threshold
+        )
+        if self.errand.on_text is not None:
+            held = self.threshold if step.fitted is not None else None
+            decision = only_action(expected, held)
+        else:
+            below = self.errand.run.policy.steps[self.errand.request.step].below_threshold
+            in_hand = _in_hand(judged)
+            decision = next_action(expected, in_hand, self.threshold, below, drifted=step.drifted)
+        self._note_stage(expected, affordable, decision.action if decision.verdict == "run" else "")
+        self._report_hopeless()
+        if decision.verdict != "run":
+            return None
+        chosen = next(one for one in affordable if one.name == decision.action)
+        self._tried.add(chosen.name)
+        return chosen
+
+    def can_do_cheaper(self, refused: Action, why: AttemptRefused) -> bool:
+        """Whether somebody is left who may fit a budget that ``refused`` did not fit.
+
+        A budget that other tasks share is only judged by reserving on it.
+        """
+        if why.halt.reason != "budget":
+            return False
+        self._below = refused.bound
+        return any(
+            one.name not in self._tried and one.bound < refused.bound for one in self.candidates
+        )
+
+    def conclude(self, taken: Judged | None) -> None:
+        """Note what was seen and chosen, to learn from and to explain; ``None``: nothing taken."""
+        run, request = self.errand.run, self.errand.request
+        lessons = [
+            self._lesson("observation", attempt_id, _concluded(one, seen, taken).body())
+            for attempt_id, (one, seen) in self.replies.items()
+        ]
+        if self.stages:
+            step = self.knowledge.step(self.key)
+            body = {
+                "state": step.state,
+                "labels": len(step.labels),
+                "drifted": step.drifted,
+                "threshold": self.threshold,
+                "below": run.policy.steps[request.step].below_threshold,
+                "stages": self.stages,
+                "taken": None if taken is None else taken.paid.model,
+            }
+            lessons.append(self._lesson("choice", self.errand.key, body))
+        if lessons:
+            run.ledger.note(lessons)
+
+    def _lesson(self, kind: LessonKind, subject: str, body: dict[str, Any]) -> Lesson:
+        scope = self.errand.run.scope
+        return Lesson(
+            tenant=scope.tenant,
+            kind=kind,
+            task_id=scope.task_id,
+            step=self.errand.request.step,
+            subject=subject,
+            body=body,
+            at=self.errand.run.clock.now(),
+        )
+
+    def _fits(self, action: Action) -> bool:
+        """Whether the worst case of an action is within what the task still has."""
+        if self._below is not None and action.bound >= self._below:
+            return False
+        left = None if self.errand.request.finish else self.errand.run.money_left()
+        return left is None or action.bound <= left
+
+    def _cost(self, judged: Judged) -> Money:
+        """What a reply cost with all that was done to get and to check it."""
+        before, self._counted = self._counted, self.errand.cost
+        return max(judged.paid.cost, self._counted - before)
+
+    def _observation(self, judged: Judged) -> Observation:
+        paid, verdict = judged.paid, judged.verdict
+        asked = question([one for one in self.errand.request.messages if one["role"] == "user"])
+        signals, ending = signals_of(asked, paid.completion.text)
+        action = next((one for one in self.candidates if one.settings.name == paid.model), None)
+        name = paid.model if action is None else action.name
+        return Observation(
+            attempt_id=paid.attempt_id,
+            ask=self.errand.key,
+            agent=self.key.agent,
+            step=self.key.step,
+            version=self.key.version,
+            action=name,
+            passed=not verdict.failed,
+            checks={one.name: one.score for one in verdict.checks if one.score is not None},
+            signals=signals,
+            ending=ending,
+            threshold=self.threshold,
+            guess=self.guessed.get(name, 0.5),
+            cost=float(self._cost(judged).usd),
+        )
+
+    def _note_stage(
+        self, expected: Sequence[Outlook], affordable: Sequence[Action], chosen: str | None
+    ) -> None:
+        bounds = {one.name: one.bound.to_json() for one in affordable}
+        left = self.errand.run.money_left()
+        self.stages.append(
+            {
+                "money_left": None if left is None else left.to_json(),
+                "too_dear": [
+                    one.settings.name
+                    for one in self.candidates
+                    if one.name not in bounds and one.name not in self._tried
+                ],
+                "candidates": [
+                    {
+                        "model": one.name,
+                        "accepted": round(one.accepted, 4),
+                        "quality": round(one.quality, 4),
+                        "lower": round(one.lower, 4),
+                        "cost": None if one.cost == float("inf") else one.cost,
+                        "bound": bounds[one.action],
+                        "seen": one.seen,
+                    }
+                    for one in expected
+                ],
+                "chosen": next((one.name for one in expected if one.action == chosen), None),
+            }
+        )
+
+    def _report_hopeless(self) -> None:
+        run, step = self.errand.run, self.knowledge.step(self.key)
+        if self.threshold is None or not step.hopeless(one.name for one in self.candidates):
+            return
+        if run.services.learner.is_news(run.scope.tenant, self.key, self.threshold):
+            run.emit(
+                ThresholdUnreached(
+                    at=run.clock.now(),
+                    scope=run.scope,
+                    step=self.key.step,
+                    threshold=self.threshold,
+                    models=tuple(one.settings.name for one in self.candidates),
+                )
+            )
+
+
+def version_of(run: TaskRun, request: AskRequest) -> str:
+    """Digest of all that makes a reply of this step what it is, but for what is asked this time."""
+    check = request.check
+    parts = [
+        run.policy.version_of(request.step),
+        request.tools,
+        request.schema,
+        request.parameters,
+        None if check is None else f"{check.__module__}.{getattr(check, '__qualname__', '')}",
+    ]
+    return digest(parts, default=str)[:16]
+
+
+def _quoted(action: Action) -> Quoted:
+    cost = None if action.expected is None else float(action.expected.usd)
+    return Quoted(action=action.name, name=action.settings.name, cost=cost)
+
+
+def _in_hand(judged: Sequence[Judged]) -> InHand | None:
+    if not judged:
+        return None
+    best = max(judged, key=_worth)
+    return InHand(best.paid.model, _worth(best), 0.0)
+
+
+def _worth(judged: Judged) -> float:
+    return 0.0 if judged.verdict.failed else judged.verdict.confidence or 0.0
+
+
+def _concluded(judged: Judged, seen: Observation, taken: Judged | None) -> Observation:
+    """What was seen, with what is known of it once it is decided whose reply answers."""
+    if taken is not None and judged.paid.attempt_id == taken.paid.attempt_id:
+        return seen
+    agrees = None
+    if taken is not None:
+        agrees = says_same(judged.paid.completion, taken.paid.completion)
+    return replace(seen, taken=False, agrees=agrees)
+
+
+def says_same(one: Completion, two: Completion) -> bool:
+    """Whether two replies come to the same: the same calls, or the same result."""
+    if one.tool_calls or two.tool_calls:
+        calls = [
+            sorted((call.name, call.arguments) for call in each.tool_calls) for each in (one, two)
+        ]
+        return calls[0] == calls[1]
+    return agreement(one.text, two.text, parse(one.text), parse(two.text))[0] == 1.0

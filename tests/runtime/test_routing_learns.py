@@ -1,0 +1,163 @@
+"""What feedback teaches: who is asked, what confidence is worth, and whom it concerns."""
+
+import pytest
+from langgraph.graph import START, StateGraph
+from typing_extensions import TypedDict
+
+from orchestrator import step
+from orchestrator.core.errors import TaskNotFound
+from orchestrator.core.events import ThresholdUnreached
+
+POLICY = "steps: {s: {confidence: 0.8}}"
+
+
+class State(TypedDict, total=False):
+    question: str
+    said: str
+    model: str
+    confidence: float | None
+    state: str
+
+
+async def ask(state: State) -> State:
+    reply = await step("s").ask(state["question"])
+    return {
+        "said": reply.text,
+        "model": reply.model,
+        "confidence": reply.confidence,
+        "state": reply.confidence_state,
+    }
+
+
+GRAPH = StateGraph(State).add_node("node", ask).add_edge(START, "node")
+
+
+async def told(orchestrator, number, right, **who):
+    """Run one task and say whether the reply was right."""
+    result = await orchestrator.run(GRAPH, {"question": f"question {number}"}, agent="a", **who)
+    assert result.status == "completed", result
+    await orchestrator.feedback(result.task_id, success=right(result.output["model"]))
+    return result.output
+
+
+async def lesson(orchestrator, count, right, **who):
+    return [await told(orchestrator, number, right, **who) for number in range(count)]
+
+
+def only_large(model):
+    return model == "large"
+
+
+async def test_without_outcomes_the_cheapest_is_asked_and_nothing_is_promised(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        for _ in range(12):
+            result = await orchestrator.run(GRAPH, {"question": "why"}, agent="a")
+            assert result.output["model"] == "small"
+            assert result.output["state"] == "uncalibrated"
+            assert result.output["confidence"] is None
+
+
+async def test_a_cheap_model_that_is_wrong_stops_being_asked(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        outputs = await lesson(orchestrator, 45, only_large)
+        before = len(stage.asked)
+        more = await lesson(orchestrator, 5, only_large)
+
+    assert {one["model"] for one in outputs[:30]} == {"small"}
+    assert {one["model"] for one in more} == {"large"}
+    assert len(stage.asked) - before == 5, "the small one is not even tried"
+    assert more[-1]["state"] == "calibrated"
+
+
+async def test_a_cheap_model_that_is_right_goes_on_and_its_confidence_says_so(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        outputs = await lesson(orchestrator, 40, lambda model: True)
+
+    last = outputs[-1]
+    assert (last["model"], last["state"]) == ("small", "calibrated")
+    assert 0.85 < last["confidence"] <= 1
+
+
+async def test_what_one_tenant_learns_moves_no_other(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        await lesson(orchestrator, 45, only_large, tenant="one")
+        other = await orchestrator.run(GRAPH, {"question": "q"}, agent="a", tenant="two")
+        same = await orchestrator.run(GRAPH, {"question": "q"}, agent="a", tenant="one")
+
+    assert (other.output["model"], other.output["state"]) == ("small", "uncalibrated")
+    assert (same.output["model"], same.output["state"]) == ("large", "calibrated")
+
+
+async def test_what_was_learned_survives_a_restart_and_a_second_process_sees_it(stage):
+    async with (
+        stage.orchestrator(POLICY) as first,
+        stage.orchestrator(POLICY) as second,
+    ):
+        await lesson(first, 45, only_large)
+        beside = await second.run(GRAPH, {"question": "q"}, agent="a")
+    async with stage.orchestrator(POLICY) as third:
+        after = await third.run(GRAPH, {"question": "q"}, agent="a")
+
+    assert beside.output["model"] == after.output["model"] == "large"
+    assert beside.output["confidence"] == after.output["confidence"]
+
+
+async def test_another_model_or_check_begins_anew(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        await lesson(orchestrator, 45, only_large)
+    changed = "steps: {s: {confidence: 0.8, checks: [arithmetic]}}"
+    async with stage.orchestrator(changed) as orchestrator:
+        result = await orchestrator.run(GRAPH, {"question": "q"}, agent="a")
+    assert result.output["state"] == "uncalibrated"
+
+
+async def test_a_drift_voids_the_calibration_and_asks_the_strong_one(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        good = await lesson(orchestrator, 60, lambda model: True)
+        drifted = await lesson(orchestrator, 25, only_large)
+    assert good[-1]["model"] == "small"
+    states = [one["state"] for one in drifted]
+    assert states[0] == "calibrated"
+    assert "uncalibrated" in states, "the alarm was raised"
+    assert drifted[-1]["model"] == "large"
+
+
+async def test_a_threshold_that_nobody_reaches_is_told_once(stage):
+    async with stage.orchestrator("steps: {s: {confidence: 0.95}}") as orchestrator:
+        source = iter([True, False] * 100)
+        await lesson(orchestrator, 110, lambda model: next(source))
+    told_of = [one for one in stage.events if isinstance(one, ThresholdUnreached)]
+    assert [(one.step, one.models) for one in told_of] == [("s", ("small", "large"))]
+
+
+async def test_the_same_log_and_the_same_questions_give_the_same_decisions(stage, tmp_path):
+    lives = []
+    for name in ("one", "two"):
+        stage.elsewhere = f"sqlite:///{tmp_path / name}.db"
+        async with stage.orchestrator(POLICY) as orchestrator:
+            outputs = await lesson(orchestrator, 50, only_large)
+        lives.append([(one["model"], one["confidence"]) for one in outputs])
+    assert lives[0] == lives[1]
+
+
+async def test_feedback_names_what_it_cannot_use(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        result = await orchestrator.run(GRAPH, {"question": "q"}, agent="a")
+        with pytest.raises(TaskNotFound):
+            await orchestrator.feedback("task-none", success=True)
+        with pytest.raises(ValueError, match="either success"):
+            await orchestrator.feedback(result.task_id)
+        with pytest.raises(ValueError, match="not between 0 and 1"):
+            await orchestrator.feedback(result.task_id, score=2)
+        with pytest.raises(ValueError, match="has replies of: s"):
+            await orchestrator.feedback(result.task_id, success=True, step="t")
+        await orchestrator.feedback(result.task_id, score=0.5, step="s")
+
+
+async def test_no_body_is_kept_among_what_is_learned(stage):
+    async with stage.orchestrator(POLICY) as orchestrator:
+        await lesson(orchestrator, 1, only_large)
+        lessons = await orchestrator._services.ledger.lessons("research")
+    assert [one.kind for one in lessons] == ["observation", "outcome"]
+    assert "question" not in str(lessons)
+    assert "'ok'" not in str(lessons)
