@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,9 @@ import typer
 from orchestrator.cli.options import PriceOption, prices
 
 if TYPE_CHECKING:
+    from orchestrator.testing.upstream.recorder import Recorder
     from orchestrator.testing.upstream.server import Upstream
+    from orchestrator.testing.upstream.serving import Serving
 
 
 def replay(
@@ -30,6 +33,14 @@ def replay(
     latency_scale: Annotated[
         float, typer.Option(min=0, help="Replay recorded latency times this.")
     ] = 0.0,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Pass requests on to this provider, which costs money, and add its answers to the"
+            " recording. Secrets in them are masked, headers are not written.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, one object per line.")
     ] = False,
@@ -38,6 +49,12 @@ def replay(
 
     The address is OpenAI-compatible. Ctrl-C ends it with the bill.
     """
+    if record is not None:
+        if price or fault or latency_scale:
+            message = "--price, --fault and --latency-scale are for replaying; leave them out"
+            raise typer.BadParameter(message, param_hint="--record")
+        _record(recording, record, port=port, as_json=as_json)
+        return
     from orchestrator.testing.upstream.faults import Fault
     from orchestrator.testing.upstream.recording import RecordingError
     from orchestrator.testing.upstream.server import Upstream
@@ -52,22 +69,67 @@ def replay(
         )
     except (RecordingError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
+    _run(
+        upstream,
+        port,
+        opening=lambda: _say(_opening(upstream), _opening_text(upstream), as_json=as_json),
+        closing=lambda: _say(_bill(upstream), _bill_text(upstream), as_json=as_json),
+    )
+
+
+def _record(recording: str, provider: str, *, port: int, as_json: bool) -> None:
+    from orchestrator.testing.upstream.recorder import Recorder
+
     try:
-        asyncio.run(_serve(upstream, as_json=as_json))
+        recorder = Recorder(recording, provider, port=port)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _run(
+        recorder,
+        port,
+        opening=lambda: _say(
+            {"url": recorder.url, "provider": provider},
+            f"Recording {provider} at {recorder.url} into {recording}\n"
+            f"Point a policy at it with `api_base: {recorder.url}`, and name the provider's key:"
+            " `api_key_env: OPENAI_API_KEY`\nCtrl-C ends it.",
+            as_json=as_json,
+        ),
+        closing=lambda: _say(_recorded(recorder), _recorded_text(recorder), as_json=as_json),
+    )
+
+
+def _recorded(recorder: Recorder) -> dict[str, Any]:
+    return {"requests": recorder.passed, "recorded": recorder.recorded}
+
+
+def _recorded_text(recorder: Recorder) -> str:
+    return (
+        f"{recorder.passed} requests passed on, {recorder.recorded} answers recorded. Read them"
+        " before you commit them: only what looks like a secret is masked."
+    )
+
+
+def _run(
+    serving: Serving, port: int, *, opening: Callable[[], None], closing: Callable[[], None]
+) -> None:
+    try:
+        asyncio.run(_serve(serving, opening, closing))
     except OSError as error:
         message = f"cannot listen on port {port}: {error.strerror}; choose another with --port"
         raise typer.BadParameter(message) from error
 
 
-async def _serve(upstream: Upstream, *, as_json: bool) -> None:
+async def _serve(
+    serving: Serving, opening: Callable[[], None], closing: Callable[[], None]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with upstream:
-        _say(_opening(upstream), _opening_text(upstream), as_json=as_json)
+    async with serving:
+        opening()
         await stop.wait()
-    _say(_bill(upstream), _bill_text(upstream), as_json=as_json)
+    closing()
 
 
 def _opening(upstream: Upstream) -> dict[str, Any]:

@@ -29,11 +29,16 @@ _SECRETS = re.compile(
 )
 
 
+def mask(text: str) -> str:
+    """``text`` with what looks like a secret masked."""
+    return _SECRETS.sub(lambda match: f"{match.group('label') or ''}{MASK}", text)
+
+
 def redact(text: str) -> str:
     """``text`` with what looks like a secret masked, cut to 500 characters.
 
     Cut, because an error message may quote the prompt; and cut last, so that no half of a secret
     escapes the patterns.
     """
-    masked = _SECRETS.sub(lambda match: f"{match.group('label') or ''}{MASK}", text)
+    masked = mask(text)
     return masked if len(masked) <= _MAX_LENGTH else f"{masked[:_MAX_LENGTH]}…"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import struct
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -22,13 +19,10 @@ from orchestrator.testing.upstream.billing import LogEntry, PriceTable, Tariff
 from orchestrator.testing.upstream.faults import Fault, FaultRule
 from orchestrator.testing.upstream.index import ReplyIndex, UnknownQuestion
 from orchestrator.testing.upstream.recording import RecordedReply, Recording
-
-_LARGEST_REQUEST = 64 * 1024 * 1024
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 0.05  # for requests under way; 0 would mean for ever
+from orchestrator.testing.upstream.serving import LARGEST_REQUEST, Serving
 
 
-class Upstream:
+class Upstream(Serving):
     """Replays recorded answers over HTTP, bills them, and fails when told to.
 
     ``POST /v1/chat/completions`` (whole or streamed), ``GET /v1/models``; and for tests
@@ -69,6 +63,7 @@ class Upstream:
             RecordingError: If the recording cannot be used.
             ValueError: If a price cannot be read.
         """
+        super().__init__(host, port)
         if isinstance(recording, (str, os.PathLike)):
             recording = Recording.read(recording)
         replies = recording.replies if isinstance(recording, Recording) else tuple(recording)
@@ -76,18 +71,8 @@ class Upstream:
         self._tariff = Tariff(prices)
         self._rules = [FaultRule(fault) for fault in faults]
         self._latency_scale = latency_scale
-        self._host = host
-        self._port = port
-        self._runner: web.AppRunner | None = None
-        self._url: str | None = None
         self.log: list[LogEntry] = []
         self.abandoned = 0
-
-    @property
-    def url(self) -> str:
-        """The address for ``api_base``, with ``/v1``."""
-        assert self._url is not None, "enter the upstream first"
-        return self._url
 
     @property
     def control_url(self) -> str:
@@ -112,73 +97,14 @@ class Upstream:
         """Behave from now on."""
         self._rules = []
 
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        app = web.Application(client_max_size=_LARGEST_REQUEST)
+    def _application(self) -> web.Application:
+        app = web.Application(client_max_size=LARGEST_REQUEST)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list_models)
         app.router.add_post("/_control/faults", self._post_faults)
         app.router.add_delete("/_control/faults", self._delete_faults)
         app.router.add_get("/_control/log", self._get_log)
-        # A handler whose client left is cancelled: that is how the upstream sees it leave.
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_TIMEOUT_S
-        )
-        await self._runner.setup()
-        try:
-            site = web.TCPSite(self._runner, self._host, self._port)
-            await site.start()
-        except OSError:
-            await self._runner.cleanup()
-            raise
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self._url = f"http://{host}:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop; requests that still hang are dropped."""
-        assert self._runner is not None, "entered"
-        await self._runner.cleanup()
-
-    @contextlib.contextmanager
-    def serve_in_thread(self) -> Iterator[Self]:
-        """Serve on an event loop in a thread of its own, for tests without one."""
-        ready = threading.Event()
-        problem: list[BaseException] = []
-        stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-        async def serve() -> None:
-            async with self:
-                stop = asyncio.Event()
-                stopping.append((asyncio.get_running_loop(), stop))
-                ready.set()
-                await stop.wait()
-
-        def run() -> None:
-            try:
-                asyncio.run(serve())
-            except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-                problem.append(error)
-            finally:
-                ready.set()
-
-        thread = threading.Thread(target=run, name="upstream", daemon=True)
-        thread.start()
-        try:
-            assert ready.wait(_START_TIMEOUT_S), "the upstream did not start"
-            if not problem:
-                yield self
-        finally:
-            for loop, stop in stopping:
-                loop.call_soon_threadsafe(stop.set)
-            thread.join()
-        if problem:
-            raise problem[0]
+        return app
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         try:
