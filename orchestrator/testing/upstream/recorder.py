@@ -20,6 +20,7 @@ from orchestrator.testing.upstream.writing import RecordingWriter
 
 _OK = 200
 _CHUNK = 64 * 1024
+_END = b"data: [DONE]"
 # What belongs to one connection, and what would keep us from reading the answer.
 _OF_THE_CONNECTION = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "transfer-encoding"}
@@ -100,19 +101,26 @@ class Recorder(Serving):
                     status=answer.status, headers=_kept(answer.headers, _OF_THE_ANSWER)
                 )
                 await response.prepare(request)
-                latency, received = time.monotonic() - begun, bytearray()
+                latency, received, last = time.monotonic() - begun, bytearray(), b""
                 async for piece in answer.content.iter_chunked(_CHUNK):
                     received += piece
-                    await response.write(piece)
+                    if _END in piece:
+                        last = piece
+                    else:
+                        await response.write(piece)
+                if answer.status == _OK and tail.endswith("chat/completions"):
+                    await self._record(_reply(body, bytes(received), latency))
+                # Whoever has seen the end of an answer can rely on its being recorded.
+                await response.write(last)
                 await response.write_eof()
         except aiohttp.ClientConnectorError as error:
             return web.Response(status=502, text=f"{self._provider} cannot be reached: {error}")
-        if answer.status == _OK and tail.endswith("chat/completions"):
-            reply = _reply(body, bytes(received), latency)
-            if reply is not None:
-                await asyncio.to_thread(self._writer.write, reply)
-                self.recorded += 1
         return response
+
+    async def _record(self, reply: RecordedReply | None) -> None:
+        if reply is not None:
+            await asyncio.to_thread(self._writer.write, reply)
+            self.recorded += 1
 
 
 def _kept(headers: Mapping[str, str], without: frozenset[str]) -> dict[str, str]:
@@ -152,7 +160,7 @@ def _part(usage: Mapping[str, Any], of: str, name: str) -> int:
 def _events(stream: bytes) -> Iterator[Mapping[str, Any]]:
     for line in stream.splitlines():
         data = line.removeprefix(b"data:").strip()
-        if line.startswith(b"data:") and data != b"[DONE]":
+        if line.startswith(b"data:") and not line.startswith(_END):
             yield orjson.loads(data)
 
 
