@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.budgets.rules import BudgetRule
@@ -10,6 +11,9 @@ from orchestrator.budgets.windows import account_for
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.records import Account, Demand
+
+LEFT_TO_OTHERS = 5
+"""One part in this many of a budget is out of reach of who gives way."""
 
 
 def demands(
@@ -42,6 +46,24 @@ def demands(
         if key not in tightest or _room(demand) < _room(tightest[key]):
             tightest[key] = demand
     return tuple(tightest[key] for key in sorted(tightest))
+
+
+def giving_way(asked: Iterable[Demand]) -> tuple[Demand, ...]:
+    """The same demands of one who gives way to everybody else: what a memo asks anew.
+
+    It never waits, so that no one queues behind it, and it leaves the last part of every budget,
+    its own excepted, to those who need an answer.
+    """
+    return tuple(
+        replace(
+            demand,
+            may_wait=False,
+            withheld=demand.withheld
+            if demand.account.kind == "upkeep"
+            else max(demand.withheld, Money(demand.limit.nano // LEFT_TO_OTHERS)),
+        )
+        for demand in asked
+    )
 
 
 def _own(

@@ -74,6 +74,8 @@ def stats(memo: At = None, *, store: StoreOption = DEFAULT_STORE, json: JsonOpti
             f"  {one['step']}: {one['hits']} hits, {one['hit_rate']:.0%} of what was asked, "
             f"saved ${one['saved_usd']} and {_span(one['saved_seconds'])}"
         )
+        if one["refreshed"] or one["reruns"]:
+            print(f"    {_upkeep(one)}")
 
 
 @app.command()
@@ -237,9 +239,20 @@ def _saved(ledger: str) -> list[dict[str, Any]]:
             "hit_rate": one.hit_rate,
             "saved_usd": one.saved.to_json(),
             "saved_seconds": one.saved_seconds,
+            "refreshed": one.refreshed,
+            "reruns": one.reruns,
+            "stale_rate": one.stale_rate,
+            "upkeep_usd": one.upkeep.to_json(),
         }
         for one in found
     ]
+
+
+def _upkeep(one: dict[str, Any]) -> str:
+    """What was asked anew of a step, in a line."""
+    rate = one["stale_rate"]
+    sampled = "" if rate is None else f"; of {one['reruns']} sampled hits {rate:.0%} had changed"
+    return f"{one['refreshed']} stale entries asked anew{sampled}; this cost ${one['upkeep_usd']}"
 
 
 def _beside(ledger: str) -> Path:

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-ScopeKind = Literal["org", "team", "agent", "user", "task"]
+ScopeKind = Literal["org", "team", "agent", "user", "task", "upkeep"]
 SCOPE_KINDS: tuple[ScopeKind, ...] = ("org", "team", "agent", "user", "task")
+HOLDER_KINDS: tuple[ScopeKind, ...] = (*SCOPE_KINDS, "upkeep")
+"""With what the runtime spends on its own account: :data:`UPKEEP`."""
+
+UPKEEP = "upkeep"
+"""The tag of what no one asked for: what a memo asks anew. All of it by one agent is one holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,5 @@ class Scope:
                 return None if self.user is None else f"{self.org}/{self.team}/{self.user}"
             case "task":
                 return self.task_id
+            case "upkeep":
+                return self.identity("agent") if UPKEEP in self.tags else None

@@ -104,10 +104,10 @@ def reserve(
     for demand in demands:
         row = unit.account(demand.account)
         verdict = judge(need, row, demand)
-        if verdict == "refuse":
+        waits = verdict == "wait" or must_queue(row.key)
+        if verdict == "refuse" or (waits and not demand.may_wait):
             raise BudgetShort(demand, row.balance())
-        if wait_at is None and (verdict == "wait" or must_queue(row.key)):
-            wait_at = row.key
+        wait_at = wait_at or (row.key if waits else None)
         path[row.key] = (demand.account, row)
     if wait_at is not None:
         return wait_at

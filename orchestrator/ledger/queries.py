@@ -14,7 +14,7 @@ from typing import ClassVar
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.core.scope import SCOPE_KINDS
+from orchestrator.core.scope import HOLDER_KINDS
 from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row
@@ -108,7 +108,7 @@ class SqlQueries(ABC):
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [columns.opening_values(opening, state)],
         )
-        holders = [(kind, scope.identity(kind)) for kind in SCOPE_KINDS]
+        holders = [(kind, scope.identity(kind)) for kind in HOLDER_KINDS]
         holders += [("task", ancestor) for ancestor in scope.ancestors]
         self._change(
             "INSERT INTO task_holders VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

@@ -13,11 +13,12 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
+from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row, read_task
 from orchestrator.ledger.factory import is_postgres, sqlite_path
 from orchestrator.ledger.lesson_rows import OF_TASK, OF_TENANT, TENANTS, read_lesson
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import AttemptKind, EndKind, TaskRecord
+from orchestrator.ledger.records import UNCHANGED, AttemptKind, EndKind, TaskRecord
 from orchestrator.ledger.rows import from_us, to_us
 
 Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model"]
@@ -234,6 +235,11 @@ class LedgerReader(ABC):
         )
         return [_read_doubt(row) for row in found]
 
+    def renewals(self) -> Iterator[tuple[str, AttemptKind, bool]]:
+        """What a memo asked anew: step, kind, and whether the reply said what was known."""
+        for step, kind, checks in self._query(_RENEWALS, ()):
+            yield step, kind, bool(from_json(checks).get(UNCHANGED))
+
     def totals(
         self,
         by: Sequence[Dimension],
@@ -301,6 +307,10 @@ _ATTEMPTS = f"{_SPENDING} WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r
 _ATTEMPTS_OF = f"""{_SPENDING}
 JOIN task_holders h ON h.task_id = r.task_id AND h.kind = 'task' AND h.identity = ?
 ORDER BY r.at_us, r.seq
+"""
+_RENEWALS = """
+SELECT d.step, r.kind, d.checks FROM decisions d JOIN attempt_records r
+ON r.task_id = d.task_id AND r.attempt_id = d.attempt_id WHERE r.kind IN ('refresh', 'rerun')
 """
 _TOTALS = """
 SELECT count(CASE WHEN r.kind <> 'memo' THEN 1 END),

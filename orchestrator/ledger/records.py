@@ -14,11 +14,23 @@ from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
 AttemptKind = Literal[
-    "ask", "retry", "escalation", "agreement", "judge", "memo", "tool", "resource"
+    "ask",
+    "retry",
+    "escalation",
+    "agreement",
+    "judge",
+    "memo",
+    "tool",
+    "resource",
+    "refresh",
+    "rerun",
 ]
 """``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
 so it is no attempt in any count. ``tool`` is a call of a tool and ``resource`` something else that
-was used: they cost money, but ask no model."""
+was used: they cost money, but ask no model. ``refresh`` and ``rerun`` are what a memo asks anew in
+the background: what has become stale, and a sample of what is fresh."""
+UNCHANGED = "unchanged"
+"""Name of the check that such a reply passes if it says what the memo's entry said."""
 ASKS_NO_MODEL: frozenset[AttemptKind] = frozenset({"memo", "tool", "resource"})
 EndKind = Literal["settled", "released", "expired"]
 
@@ -64,11 +76,13 @@ class Demand:
         limit: The budget's amount.
         withheld: The part of ``limit`` this attempt may not touch (``finish_reserve``); never
             waited for.
+        may_wait: Whether it waits where others may still free what it needs.
     """
 
     account: Account
     limit: Money
     withheld: Money = Money.ZERO
+    may_wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +112,7 @@ class AttemptIntent:
         request_hash: Digest of what is asked, without model or policy.
         step: The step's name.
         kind: First try, retry of the same action, escalation to another, a second reply or a
-            judgement for a check, or a hit of the memo.
+            judgement for a check, a hit of the memo, or what the memo asks anew.
         model: The model's name in the policy.
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.

@@ -106,15 +106,15 @@ class CrossChecks:
         for name in above.limits.model_fields_set:
             bound, value = getattr(above.limits, name), getattr(here.limits, name)
             yield ("limits", name), value > bound, "lower it or remove it"
-        for scope in SCOPE_KINDS:
-            upper, lower = getattr(above.budgets, scope), getattr(here.budgets, scope)
-            if upper is None or lower is None:
+        uppers = dict(_budgets_of(above))
+        for path, lower in _budgets_of(here):
+            upper = uppers.get(path)
+            if upper is None:
                 continue
-            path: Path = ("budgets", scope)
-            if upper.limit is not None:
+            if upper.limit is not None and lower.limit is not None:
                 yield (*path, "limit"), lower.limit > upper.limit, "lower it or remove it"
             for name in ("per", "timezone"):
-                if scope != "task":
+                if not isinstance(lower, TaskBudgetDocument):
                     differs = getattr(lower, name) != getattr(upper, name)
                     yield (*path, name), differs, "another window is another budget; remove it"
 
@@ -182,8 +182,11 @@ class CrossChecks:
                         self._report(("steps", name, "checks", index), message)
 
     def _budgets(self) -> None:
-        for scope, budget in self._each_budget():
-            path: Path = ("budgets", scope)
+        memo = self.document.memo
+        if memo is not None and memo.sample and memo.upkeep is None:
+            message = "asks anew what `memo.upkeep` pays; add `upkeep: {limit: 0.50 USD, per: day}`"
+            self._report(("memo", "sample"), message)
+        for path, budget in _budgets_of(self.document):
             if budget.limit is None:
                 self._report(path, "lacks `limit`; write `limit: 0.25 USD`")
             elif isinstance(budget, TaskBudgetDocument) and budget.finish_reserve >= budget.limit:
@@ -191,7 +194,7 @@ class CrossChecks:
                 self._report((*path, "finish_reserve"), f"{message}; lower it")
 
     def _prices(self, quotes: Mapping[str, Quote | None]) -> None:
-        if self.document.unknown_price != "refuse" or not any(self._each_budget()):
+        if self.document.unknown_price != "refuse" or not any(_budgets_of(self.document)):
             return
         for name, quote in quotes.items():
             if quote is None:
@@ -207,7 +210,7 @@ class CrossChecks:
         """A budget below one call of the cheapest candidate would halt every task at once."""
         groups = {"": tuple(self.document.models)}
         groups |= {name: step.models for name, step in self.document.steps.items() if step.models}
-        for scope, budget in self._each_budget():
+        for path, budget in _budgets_of(self.document):
             reserve = getattr(budget, "finish_reserve", Money.ZERO)
             if budget.limit is None or reserve >= budget.limit:
                 continue  # said elsewhere
@@ -222,7 +225,7 @@ class CrossChecks:
                         f"{where}: `{model}` can cost {bound} with {tokens} output tokens; raise"
                         " the limit or lower `max_output_tokens`"
                     )
-                    self._report(("budgets", scope, "limit"), message)
+                    self._report((*path, "limit"), message)
                     break
 
     def _cheapest(
@@ -239,12 +242,6 @@ class CrossChecks:
                 return Money.ZERO, name  # it may be the cheapest
         return min(bounds, default=(Money.ZERO, ""))
 
-    def _each_budget(self) -> Iterator[tuple[str, BudgetDocument | TaskBudgetDocument]]:
-        for scope in SCOPE_KINDS:
-            budget = getattr(self.document.budgets, scope)
-            if budget is not None:
-                yield scope, budget
-
     def _is_said(self, path: Path) -> bool:
         """Whether something at ``path``, above or below it is mistaken."""
         return path in self._above_damage or is_under(path, self.damaged)
@@ -260,3 +257,15 @@ class CrossChecks:
             if here is not overrides and here.source == source:
                 path = (*prefix, *path)
         self.problems.append(PolicyProblem(source.file, source.line, dotted(path), message))
+
+
+def _budgets_of(
+    document: PolicyDocument,
+) -> Iterator[tuple[Path, BudgetDocument | TaskBudgetDocument]]:
+    """Every budget there is, with its path."""
+    for scope in SCOPE_KINDS:
+        budget = getattr(document.budgets, scope)
+        if budget is not None:
+            yield ("budgets", scope), budget
+    if document.memo is not None and document.memo.upkeep is not None:
+        yield ("memo", "upkeep"), document.memo.upkeep

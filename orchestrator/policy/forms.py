@@ -66,6 +66,18 @@ DURATION = Written(
     "10m",
     {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h|d)$"},
 )
+SIZE = Written(
+    values.read_size,
+    "size",
+    "1 GiB",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[kMG]i?B$"},
+)
+MEMO_STORE = Written(
+    values.read_memo_store,
+    "address of a Redis",
+    "redis://127.0.0.1:6379/0",
+    {"type": "string", "pattern": "^(rediss?://|unix://|env:[A-Za-z_])"},
+)
 COUNT = Written(
     values.read_count,
     "count",

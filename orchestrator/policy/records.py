@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolTable
-from orchestrator.memo.settings import MemoTable
+from orchestrator.memo.settings import MemoTable, StoreSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
 from orchestrator.routing.checks.judge import PROMPT_VERSION
@@ -39,6 +39,10 @@ class AgentPolicy:
         steps: How each step chooses its model.
         memos: What each step remembers.
         tools: What holds for single tools.
+        upkeep: What the memo may spend on asking anew in the background; ``None``: nothing.
+        memo_store: The address of a Redis that holds the memo, or ``env:`` and the variable that
+            has it; ``None``: on disk.
+        memo_limits: What the memo may hold.
         unknown_price: What a model without a known price means.
         server_errors: What a provider's own error 5xx is booked at.
         keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
@@ -55,6 +59,9 @@ class AgentPolicy:
     steps: StepTable
     memos: MemoTable
     tools: ToolTable
+    upkeep: BudgetRule | None
+    memo_store: str | None
+    memo_limits: StoreSettings
     unknown_price: UnknownPrice
     server_errors: ServerErrors
     keep_bodies: timedelta | None

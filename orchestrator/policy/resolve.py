@@ -10,9 +10,10 @@ from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolSettings, ToolTable
-from orchestrator.memo.settings import MemoSettings, MemoTable
+from orchestrator.memo.settings import MemoSettings, MemoTable, StoreSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
+from orchestrator.policy.documents.memo import MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
@@ -38,7 +39,10 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         steps=StepTable(
             {name: _step(step, name, root) for name, step in sorted(document.steps.items())}
         ),
-        memos=MemoTable({name: _memo(step.memo) for name, step in sorted(document.steps.items())}),
+        memos=_memos(document),
+        upkeep=_upkeep(document.memo),
+        memo_store=document.memo_store,
+        memo_limits=_memo_limits(document.memo),
         tools=ToolTable({name: _tool(tool) for name, tool in sorted(document.tools.items())}),
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
@@ -116,7 +120,31 @@ def _tool(tool: ToolDocument) -> ToolSettings:
     )
 
 
-def _memo(memo: MemoDocument | None) -> MemoSettings | None:
+def _memos(document: PolicyDocument) -> MemoTable:
+    home = document.memo
+    sample = home.sample if home is not None and home.upkeep is not None else 0.0
+    return MemoTable(
+        {name: _memo(step.memo, sample) for name, step in sorted(document.steps.items())}
+    )
+
+
+def _upkeep(memo: MemoHomeDocument | None) -> BudgetRule | None:
+    budget = None if memo is None else memo.upkeep
+    if budget is None:
+        return None
+    assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
+    return BudgetRule(
+        scope="upkeep", limit=budget.limit, window=budget.per, timezone=budget.timezone
+    )
+
+
+def _memo_limits(memo: MemoHomeDocument | None) -> StoreSettings:
+    if memo is None:
+        return StoreSettings()
+    return StoreSettings(size_limit_bytes=memo.size, max_age_s=memo.max_age)
+
+
+def _memo(memo: MemoDocument | None, sample: float) -> MemoSettings | None:
     if memo is None or memo.fresh_for is None:
         return None
     return MemoSettings(
@@ -126,6 +154,7 @@ def _memo(memo: MemoDocument | None) -> MemoSettings | None:
         share=memo.share,
         reads=tuple(sorted(memo.reads)),
         labels=memo.labels,
+        rerun_rate=sample,
     )
 
 

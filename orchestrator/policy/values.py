@@ -8,6 +8,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
+from types import MappingProxyType
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -29,6 +30,12 @@ OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
 NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 MONEY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]{3})")
 COUNT = re.compile(r"((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)([kM]?)")
+SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMG]i?B)")
+SIZE_UNITS = MappingProxyType(
+    {"kB": 10**3, "MB": 10**6, "GB": 10**9, "kiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+)
+MIN_SIZE, MAX_SIZE = 10**6, 2**40
+MEMO_STORES = ("redis", "rediss", "unix")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MODEL = re.compile(r"[A-Za-z0-9_-]+/\S+")
 
@@ -116,6 +123,39 @@ def read_duration(text: str) -> float:
         )
         raise ValueError(message)
     return seconds
+
+
+def read_size(text: str) -> int:
+    """``500 MB`` or ``1 GiB``, in bytes; at least 1 MB."""
+    match = SIZE.fullmatch(text)
+    size = int(Decimal(match[1]) * SIZE_UNITS[match[2]]) if match and len(match[1]) <= 12 else 0  # noqa: PLR2004 - digits of any size there is
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        message = f"{shown(text)} is no size; write for example `500 MB` or `1 GiB`, from `1 MB`"
+        raise ValueError(message)
+    return size
+
+
+def read_memo_store(text: str) -> str:
+    """``redis://host:6379/0``, or ``env:VARIABLE`` for an address that holds a password."""
+    kind, _, variable = text.partition(":")
+    if kind == "env":
+        return f"env:{read_variable(variable)}"
+    try:
+        parts = urlsplit(read_text(text))
+        is_usable = parts.scheme in MEMO_STORES and bool(parts.hostname or parts.path.strip("/"))
+        is_usable = is_usable and parts.port != 0
+    except ValueError:
+        parts, is_usable = urlsplit(""), False
+    if parts.password is not None:
+        message = "holds a password; put the address into a variable and write `env:MEMO_STORE`"
+        raise ValueError(message)
+    if not is_usable:
+        message = (
+            f"{shown(text)} is no address of a Redis; write for example `redis://127.0.0.1:6379/0`,"
+            " or remove it: without it the memo lies on disk"
+        )
+        raise ValueError(message)
+    return text
 
 
 def read_probability(text: str) -> float:
@@ -264,7 +304,7 @@ def read_labels(value: object) -> dict[str, str]:
         raise ValueError(message)
     for label, share in value.items():
         read_name(label)
-        if label in BUILT_IN_LABELS:
+        if label in BUILT_IN_LABELS or label in SHARES:
             message = f"{shown(label)} has a meaning already; name a label of your own"
             raise ValueError(message)
         if share not in SHARES:

@@ -12,6 +12,7 @@ from orchestrator.core.durations import parse_duration
 from orchestrator.core.errors import ResumeError
 from orchestrator.core.ids import TASK_ID_PATTERN
 from orchestrator.core.money import Money
+from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.records import TaskRecord
 from orchestrator.ledger.validation import MAX_NANO, check_text
 from orchestrator.policy.records import AgentPolicy
@@ -103,6 +104,9 @@ def tags(value: object) -> Mapping[str, str]:
     ):
         message = f"tags are a mapping of text to text, not {value!r}"
         raise TypeError(message)
+    if UPKEEP in value:
+        message = f"the tag {UPKEEP!r} is the runtime's own; choose another name"
+        raise ValueError(message)
     for key, one in value.items():
         check_text(tag=key, value=one)
     return dict(value)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from orchestrator.budgets.demands import giving_way
 from orchestrator.budgets.halts import budget_halt
 from orchestrator.budgets.settlement import Outcome, Reserve, settle
 from orchestrator.core.errors import Fenced, LedgerUnavailable
@@ -14,6 +15,7 @@ from orchestrator.core.events import AttemptEnded, AttemptStarted
 from orchestrator.core.halt import Halt
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
+from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.records import (
     HALTED_UNSENT,
     AlreadyEnded,
@@ -107,6 +109,9 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
 async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     """Hold the worst case, waiting for money if others may still free it."""
     now = run.clock.now()
+    # What a memo asks anew is of that kind altogether, and no one is to wait for its sake.
+    upkeep = cast("AttemptKind | None", run.scope.tags.get(UPKEEP))
+    asked = run.demands(now, finish=order.finish)
     on_wire_s = run.deadline.within(run.attempt_timeout_s(order.step))
     intent = AttemptIntent(
         attempt_id=new_attempt_id(),
@@ -115,7 +120,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         key=order.key,
         request_hash=order.request_digest,
         step=order.step,
-        kind=order.kind,
+        kind=upkeep or order.kind,
         model=order.action.settings.name,
         provider_model=order.action.settings.model,
         reserve=order.action.bound,
@@ -128,7 +133,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         raise AttemptRefused(run.halt_or_timeout(order.step))
     try:
         async with order.slot.during("waiting", run.deadline.remaining_s):
-            await run.ledger.reserve(intent, run.demands(now, finish=order.finish))
+            await run.ledger.reserve(intent, giving_way(asked) if upkeep else asked)
     except TimeoutError:
         raise AttemptRefused(run.halt_or_timeout(order.step)) from None
     except BudgetShort as short:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from orchestrator.core.errors import ModelRejected
 from orchestrator.core.events import StepDecided
 from orchestrator.core.halt import Halt
+from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
+from orchestrator.runtime import renewals
 from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.choosing import Chooser
 from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
@@ -59,15 +61,7 @@ async def call(
     key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = Asking(
-        run,
-        request,
-        place,
-        key,
-        on_text,
-        logprobs=run.policy.steps[request.step].logprobs is not None,
-        memory=Memory(run, request, place, key),
-    )
+    asking = _asking(run, request, place, key, on_text)
     await join_earlier(run, key)
     await asking.open()
     judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
@@ -77,7 +71,9 @@ async def call(
     async with asking.memory as memory:
         remembered = await _recalled(asking, memory.recall)
         if remembered is not None:
-            return _decide(asking, remembered)
+            reply = _decide(asking, remembered)
+            renewals.begin(memory, _ask_anew)
+            return reply
         chosen = await _ask_models(asking, judged)
         reply = _decide(asking, chosen)
         await memory.keep(chosen, reply.cost or chosen.paid.cost)
@@ -99,6 +95,29 @@ async def _recalled(
                 raise run.refuse(halt, asking.place)
             return judged
     return None
+
+
+async def _ask_anew(run: TaskRun, request: AskRequest) -> tuple[Judged, Money]:
+    """Ask the models for the memo's own sake, in a run of its own; the reply and its cost."""
+    place = run.places.outside
+    key = place.key(request.step, request.digest)
+    asking = _asking(run, request, place, key)
+    await asking.open()
+    return await _ask_models(asking, []), asking.cost
+
+
+def _asking(
+    run: TaskRun, request: AskRequest, place: Place, key: str, on_text: OnText | None = None
+) -> Asking:
+    return Asking(
+        run,
+        request,
+        place,
+        key,
+        on_text,
+        logprobs=run.policy.steps[request.step].logprobs is not None,
+        memory=Memory(run, request, place, key),
+    )
 
 
 async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.core.clock import Clock
+from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.events import Event, MemoFaulted
 from orchestrator.core.scope import Scope
 from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
+from orchestrator.memo.store import StoreFault
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.context import RUNNING
 
@@ -18,9 +21,10 @@ DIRECTORY = "memo"
 
 
 class MemoHome:
-    """The memo beside a ledger: in ``memo`` in its directory, in memory beside one in memory.
+    """The memo of an orchestrator: in the Redis that the policy names, else beside the ledger.
 
-    Beside one on PostgreSQL it lies on this machine, and other machines have their own.
+    That is in ``memo`` in the ledger's directory, and in memory beside one in memory. Beside one on
+    PostgreSQL it lies on this machine, and other machines have their own.
     """
 
     def __init__(
@@ -31,20 +35,25 @@ class MemoHome:
         emit: Callable[[Event], None],
         policy: AgentPolicy,
     ) -> None:
-        """Make nothing yet.
+        """Make nothing yet, but see that it can be made.
 
         Args:
             directory: Where what belongs to the ledger lies; ``None``: in memory.
             clock: Tells how old an entry is.
             emit: Told when the store fails.
-            policy: Says whose failure that is where no task runs.
+            policy: Says where it lies and how much it may hold, and whose failure one is where no
+                task runs.
+
+        Raises:
+            OrchestratorError: If the Redis that the policy names cannot be used as it is named.
         """
-        self._directory = directory
         self._clock = clock
         self._emit = emit
         self._home = Scope(
             org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team
         )
+        self._address = _address(policy.memo_store, directory)
+        self._limits = policy.memo_limits
         self._memo: Memo | None = None
         self._lock = threading.Lock()
 
@@ -61,16 +70,35 @@ class MemoHome:
             await self._memo.aclose()
 
     def _made(self) -> Memo:
-        if self._directory is None:
+        if self._address is None:
             from orchestrator.memo.memory_store import MemoryStore  # noqa: PLC0415 - if used
 
             return Memo(MemoryStore(), clock=self._clock, on_fault=self._report)
         from orchestrator.memo.address import store_at  # noqa: PLC0415 - only when used
 
-        store = store_at(self._directory / DIRECTORY)
+        store = store_at(self._address, self._limits)
         return Memo(store, clock=self._clock, on_fault=self._report)
 
     def _report(self, fault: Fault) -> None:
         run = RUNNING.get()
         scope = self._home if run is None else run.scope
         self._emit(MemoFaulted(at=self._clock.now(), scope=scope, error=fault.message))
+
+
+def _address(named: str | None, directory: Path | None) -> Path | str | None:
+    """Where the memo lies; ``None``: in memory."""
+    if named is None:
+        return None if directory is None else directory / DIRECTORY
+    from orchestrator.memo.address import store_at  # noqa: PLC0415 - only when used
+
+    kind, _, variable = named.partition(":")
+    address = os.environ.get(variable, "") if kind == "env" else named
+    if "://" not in address:
+        message = f"memo_store: set the environment variable {variable} to redis://host:6379/0"
+        raise OrchestratorError(message)
+    try:
+        store_at(address)
+    except (StoreFault, ValueError) as error:
+        message = f"memo_store: {error}"
+        raise OrchestratorError(message) from error
+    return address

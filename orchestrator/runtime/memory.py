@@ -29,13 +29,22 @@ class Memory:
 
     Whoever asks the same meanwhile waits for the lease. Leaving the context gives it back, so that
     one of them asks instead, unless the answer was offered with :meth:`keep`.
+
+    Attributes:
+        run: The task.
+        request: What it asks.
+        place: Where.
+        key: The journal key.
+        ask: What the memo was asked last.
+        hit: What it gave last.
     """
 
     run: TaskRun
     request: AskRequest
     place: Place
     key: str
-    _hit: Hit | None = None
+    ask: Ask | None = None
+    hit: Hit | None = None
     _lease: Lease | None = None
     _since: float = field(default_factory=time.monotonic)
 
@@ -63,7 +72,7 @@ class Memory:
             Halted: If the task halted meanwhile.
         """
         run = self.run
-        ask = self._ask()
+        ask = self.ask = self._ask()
         if ask is None or run.stopped():
             return None
         memo = run.services.memos.get()
@@ -108,20 +117,20 @@ class Memory:
             labels=request.labels,
             policy_version=run.policy.version_of(request.step),
             draw=f"{run.scope.task_id} {self.key}",
-            refused=None if self._hit is None else self._hit.entry,
+            refused=None if self.hit is None else self.hit.entry,
         )
 
     async def recall_expired(self) -> JournaledReply | None:
         """The reply that may still answer now that every model failed (``stale_if_error``)."""
         found = self.run.services.memos.get().if_error(self._lease) if self._lease else None
-        if found is None or (self._hit is not None and self._hit.entry == found.entry):
+        if found is None or (self.hit is not None and self.hit.entry == found.entry):
             return None
         return self._taken(found)
 
     def book(self, judged: Judged, decision: Decision) -> None:
         """Write the hit into the ledger, in a row of its own, and into the task's journal."""
-        assert self._hit is not None
-        run, paid, entry = self.run, judged.paid, self._hit.entry
+        assert self.hit is not None
+        run, paid, entry = self.run, judged.paid, self.hit.entry
         now = run.clock.now()
         run.journal.add(self.key, paid)
         intent = AttemptIntent(
@@ -157,8 +166,8 @@ class Memory:
                 scope=run.scope,
                 step=self.request.step,
                 model=paid.model,
-                state=self._hit.state,
-                age_s=self._hit.age_s,
+                state=self.hit.state,
+                age_s=self.hit.age_s,
                 saved=entry.cost,
             )
         )
@@ -171,24 +180,12 @@ class Memory:
         # An expired entry that answered because the models failed is not fresh again by that.
         if self._lease is None or judged.paid.from_memo:
             return
-        paid, verdict = judged.paid, judged.verdict
-        usage = paid.completion.usage
-        answer = Answer(
-            reply=encode(paid.completion),
-            model=paid.model,
-            complete=verdict.passed.get(complete.NAME, False),
-            confidence=verdict.confidence,
-            confidence_state=verdict.confidence_state,
-            checks=verdict.passed,
-            cost=cost,
-            tokens=usage.total_tokens if usage else 0,
-            seconds=time.monotonic() - self._since,
-        )
+        answer = answer_of(judged, cost, seconds=time.monotonic() - self._since)
         await self.run.services.memos.get().put(self._lease, answer)
 
     def _taken(self, hit: Hit) -> JournaledReply | None:
         """The reply of a hit; ``None`` if it cannot be read."""
-        self._hit = hit
+        self.hit = hit
         try:
             completion = decode(hit.entry.reply)
         except ValueError:
@@ -202,6 +199,23 @@ class Memory:
             from_memo=True,
             checks=dict.fromkeys(hit.entry.checks, True),
         )
+
+
+def answer_of(judged: Judged, cost: Money, *, seconds: float) -> Answer:
+    """A judged reply as it is offered to the memo."""
+    paid, verdict = judged.paid, judged.verdict
+    usage = paid.completion.usage
+    return Answer(
+        reply=encode(paid.completion),
+        model=paid.model,
+        complete=verdict.passed.get(complete.NAME, False),
+        confidence=verdict.confidence,
+        confidence_state=verdict.confidence_state,
+        checks=verdict.passed,
+        cost=cost,
+        tokens=usage.total_tokens if usage else 0,
+        seconds=seconds,
+    )
 
 
 def bind_memoized_tools(run: TaskRun) -> None:

@@ -17,6 +17,7 @@ from orchestrator.models.retry import RetryBudget
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
+from orchestrator.runtime.background import Background
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.learner import Learner
@@ -36,6 +37,7 @@ class Services:
     saver: Saver
     memos: MemoHome
     learner: Learner
+    background: Background
     emit: Callable[[Event], None]
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
@@ -73,6 +75,8 @@ async def open_services(
         stack.push_async_callback(memos.aclose)
         learner = Learner(ledger, clock)
         stack.callback(learner.close)
+        background = Background(engine, clock)
+        stack.push_async_callback(background.aclose)
         saver = await stack.enter_async_context(open_checkpoints(store))
         yield Services(
             ledger=ledger,
@@ -84,6 +88,7 @@ async def open_services(
             saver=saver,
             memos=memos,
             learner=learner,
+            background=background,
             emit=emit,
         )
 

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import BeforeValidator
+
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.documents.budgets import BudgetsDocument
 from orchestrator.policy.documents.limits import LimitsDocument
+from orchestrator.policy.documents.memo import AgentMemoDocument, MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.steps import StepDocument
 from orchestrator.policy.documents.tools import ToolDocument
 from orchestrator.policy.forms import (
     DURATION,
     HOLDER,
+    MEMO_STORE,
     NAME,
     NOT_BUILT,
     TEXT,
     words,
 )
+from orchestrator.policy.values import off_is_nothing
 
 
 class AgentDocument(Document):
@@ -69,14 +74,17 @@ class AgentDocument(Document):
         shown="async",
         example="sync",
     )
-    memo: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    memo: Annotated[AgentMemoDocument | None, BeforeValidator(off_is_nothing)] = key(
+        "The memo as a whole. What each step remembers is said under `steps:`."
+    )
     lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
 
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
-            ("org", "team", "extends", "agents"), "is not for one agent; move it to the top level"
+            ("org", "team", "extends", "agents", "memo_store"),
+            "is not for one agent; move it to the top level",
         ),
         **dict.fromkeys(
             ("timeout", "model_calls", "tool_calls", "tokens", "repeats"),
@@ -99,6 +107,13 @@ class PolicyDocument(AgentDocument):
         "The organisation.", default="default", shown="default", example="acme"
     )
     team: Annotated[str, HOLDER] = key("The team.", default="default", shown="default")
+    memo: Annotated[MemoHomeDocument | None, BeforeValidator(off_is_nothing)] = key(
+        "The memo as a whole. What each step remembers is said under `steps:`."
+    )
+    memo_store: Annotated[str | None, MEMO_STORE] = key(
+        "Where several machines share the memo: a Redis, or `env:NAME`, the environment variable"
+        " with its address. Without it the memo lies on disk beside the ledger."
+    )
     agents: dict[Annotated[str, HOLDER], AgentDocument] = key(
         "Overrides for single agents, by their names.", default={}
     )
@@ -106,5 +121,5 @@ class PolicyDocument(AgentDocument):
     hints: ClassVar[dict[str, str]] = {
         name: hint
         for name, hint in AgentDocument.hints.items()
-        if name not in {"org", "team", "extends", "agents"}
+        if name not in {"org", "team", "extends", "agents", "memo_store"}
     }

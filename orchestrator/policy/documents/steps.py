@@ -41,7 +41,9 @@ class MemoDocument(Document):
         "How long a reply answers without question. Required.", example="1h"
     )
     stale_for: Annotated[float, DURATION] = key(
-        "How long it still answers after that. Never one whose source has changed.", default=0.0
+        "How long it still answers after that, while it is asked anew in the background where"
+        " `memo.upkeep` pays. Never one whose source has changed.",
+        default=0.0,
     )
     stale_if_error: Annotated[float, DURATION] = key(
         "How long after it became stale it answers if every model failed.",
