@@ -18,6 +18,7 @@ from orchestrator.cli import (
     prices,
     replay,
     report,
+    routing,
     run,
     task,
 )
@@ -44,6 +45,7 @@ app.command()(doctor.doctor)
 app.command()(run.run)
 app.add_typer(task.app, name="task")
 app.add_typer(report.app, name="report")
+app.add_typer(routing.app, name="routing")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")

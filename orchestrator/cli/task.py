@@ -1,4 +1,4 @@
-"""``orchestrator task``: list, show and resume tasks."""
+"""``orchestrator task``: list, show, explain and resume tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.orchestrator import Orchestrator
     from orchestrator.runtime.results import TaskResult
 
-app = typer.Typer(no_args_is_help=True, help="List, show and resume tasks.")
+app = typer.Typer(no_args_is_help=True, help="List, show, explain and resume tasks.")
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK_ID", help="As `task list` shows it.")]
 
@@ -66,6 +66,22 @@ def show(
         print_json(_summary(record) | {"cost_usd": cost, "attempts": attempts})
     else:
         _print_task(record, attempts)
+
+
+@app.command()
+def explain(
+    task_id: TaskArgument, *, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
+) -> None:
+    """Say why each model of a task was asked: candidates, estimates, costs, checks, decision."""
+    from orchestrator.reports.routing import choices, in_words
+
+    found = choices(store, task_id)
+    if as_json:
+        print_json([{"choice": choice, "replies": replies} for choice, replies in found])
+    elif found:
+        typer.echo("\n\n".join("\n".join(in_words(*each)) for each in found))
+    else:
+        typer.echo(f"{task_id} asked no model, or only what it had been answered before.")
 
 
 @app.command()

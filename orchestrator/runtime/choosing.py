@@ -187,7 +187,7 @@ class Chooser:
         name = paid.model if action is None else action.name
         return Observation(
             attempt_id=paid.attempt_id,
-            ask=self.errand.key,
+            ask=f"{self.errand.run.scope.task_id} {self.errand.key}",
             agent=self.key.agent,
             step=self.key.step,
             version=self.key.version,

@@ -24,7 +24,7 @@ class Observation:
 
     Attributes:
         attempt_id: The attempt that paid for it.
-        ask: The journal key of its ask: replies to one ask share it.
+        ask: Its task and the journal key in it: replies to one ask share them.
         agent: Whose step asked.
         step: The step.
         version: Digest of models, prompt, checks and policy of the step; another is another step.

@@ -1,0 +1,323 @@
+"""What routing believes of each step and why it chose, from the ledger and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.errors import TaskNotFound
+from orchestrator.ledger.lessons import Lesson
+from orchestrator.ledger.reading import reader_from_url
+from orchestrator.routing.certificate import Certificate, State
+from orchestrator.routing.learning.knowledge import Knowledge, StepKey, StepKnowledge
+from orchestrator.routing.learning.observation import Observation, Outcome, fact_of
+
+_RIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What a rule costs and buys, per ask; `None`: the log does not tell.
+
+    Attributes:
+        cost_usd: Mean cost.
+        quality: Mean outcome.
+        detail: The model, or what it rests on.
+    """
+
+    cost_usd: float | None
+    quality: float | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionStatus:
+    """One model of a step.
+
+    Attributes:
+        action: Model, most output, effort.
+        replies: How many of its replies are remembered.
+        accepted: The share of them that would be accepted now.
+        labels: How many outcomes are known of it.
+        quality: The mean of those; `None`: none.
+        cost_usd: What a reply cost, its checks included.
+    """
+
+    action: str
+    replies: int
+    accepted: float
+    labels: int
+    quality: float | None
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStatus:
+    """What is believed of one step.
+
+    Attributes:
+        tenant: Whose log teaches it.
+        agent: Whose step.
+        step: The step.
+        version: Of its models, prompt, checks and policy.
+        state: What its confidence is worth.
+        labels: Outcomes that the confidence is fitted to, since the last drift.
+        audits: Outcomes drawn at random and kept out of the fit.
+        threshold: The confidence that it asks for.
+        certificate: The newest, if one was looked for.
+        drift: The evidence against the promise; 1 is none, at 20 the alarm is raised.
+        drifted: Whether it was raised and too little was learned since.
+        unreachable: Whether no model is known to reach the threshold.
+        asks: How many asks are remembered.
+        actions: Its models, cheapest first.
+        policy: What this policy cost and bought.
+        baselines: What other rules would have, as far as the log tells.
+    """
+
+    tenant: str
+    agent: str
+    step: str
+    version: str
+    state: State
+    labels: int
+    audits: int
+    threshold: float | None
+    certificate: Certificate | None
+    drift: float
+    drifted: bool
+    unreachable: bool
+    asks: int
+    actions: tuple[ActionStatus, ...]
+    policy: Point
+    baselines: dict[str, Point]
+
+
+def status(store: str, *, tenant: str | None = None) -> list[StepStatus]:
+    """What is believed of each step now, in its newest version.
+
+    Args:
+        store: The ledger's URL.
+        tenant: Only this tenant; `None`: all.
+
+    Raises:
+        LedgerUnavailable: If there is no ledger to read.
+    """
+    found = []
+    with reader_from_url(store) as reader:
+        for each in reader.taught():
+            if tenant in (None, each):
+                found += _of_tenant(each, map(fact_of, reader.lessons(each)))
+    return found
+
+
+def choices(store: str, task_id: str) -> list[tuple[Lesson, list[Observation]]]:
+    """Why a task's models were chosen: the record of each ask, with its replies, in order.
+
+    Raises:
+        TaskNotFound: If the ledger knows no such task.
+        LedgerUnavailable: If there is no ledger to read.
+    """
+    with reader_from_url(store) as reader:
+        if reader.task(task_id) is None:
+            message = f"The ledger {store} knows no task {task_id!r}."
+            raise TaskNotFound(message)
+        lessons = reader.lessons_of(task_id)
+    replies = [fact for one in lessons if isinstance(fact := _fact(one), Observation)]
+    return [
+        (one, [reply for reply in replies if reply.ask.endswith(f" {one.subject}")])
+        for one in lessons
+        if one.kind == "choice"
+    ]
+
+
+def in_words(choice: Lesson, replies: Sequence[Observation]) -> list[str]:
+    """The record of one ask, a sentence a line."""
+    body = choice.body
+    said = [_beginning(choice.step, body)]
+    for number, stage in enumerate(body["stages"], start=1):
+        said.append(f"{number}. {_stage(stage)}")
+        said += [f"   - {_candidate(each)}" for each in stage["candidates"]]
+    for reply in replies:
+        checks = ", ".join(f"{name} {score:g}" for name, score in sorted(reply.checks.items()))
+        confidence = "" if reply.confidence is None else f", confidence {reply.confidence:.3f}"
+        said.append(
+            f"Reply of {reply.action.split('|', 1)[0]}: checks {checks or 'none'}{confidence}"
+            f" ({reply.state}); {'taken' if reply.taken else 'not taken'}; ${reply.cost:.9f}."
+        )
+    said.append(f"Answered by {body['taken']}." if body["taken"] else "No reply was taken.")
+    return said
+
+
+def _fact(lesson: Lesson) -> Observation | Outcome | None:
+    return None if lesson.kind == "choice" else fact_of(lesson)
+
+
+def _beginning(step: str, body: Mapping[str, Any]) -> str:
+    threshold = body["threshold"]
+    asks = (
+        "asks for no confidence" if threshold is None else f"asks for a confidence of {threshold}"
+    )
+    state = body["state"]
+    knows = {
+        "uncalibrated": f"its confidence is uncalibrated ({body['labels']} outcomes are known)",
+        "calibrated": f"its confidence is calibrated on {body['labels']} outcomes",
+        "certified": f"its confidence is certified, calibrated on {body['labels']} outcomes",
+    }[state]
+    drift = "; an alarm of drift was raised, so only the best model is asked" * body["drifted"]
+    return f"Step {step} {asks}; {knows}{drift}. Below the threshold: {body['below']}."
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    left = stage["money_left"]
+    money = "no budget of the task" if left is None else f"${left} left of the task's budget"
+    price = stage.get("price")
+    worth = "" if not price else f", of which a dollar must buy {price:.4g} of log-success"
+    dear = f"; too dear for it: {', '.join(stage['too_dear'])}" if stage["too_dear"] else ""
+    chosen = f"Asked {stage['chosen']}" if stage["chosen"] else "Asked nobody more"
+    return f"{chosen}, with {money}{worth}{dear}. It was between:"
+
+
+def _candidate(each: Mapping[str, Any]) -> str:
+    cost = "unknown cost" if each["cost"] is None else f"expected ${each['cost']:.9f}"
+    return (
+        f"{each['model']}: {cost}, at most ${each['bound']}; accepted with probability"
+        f" {each['accepted']:.2f}, right with {each['quality']:.2f} (at least {each['lower']:.2f}),"
+        f" from {each['seen']} replies"
+    )
+
+
+# Status
+
+
+def _of_tenant(tenant: str, facts: Iterable[Observation | Outcome]) -> list[StepStatus]:
+    knowledge, told = Knowledge(), dict[str, float]()
+    for fact in facts:
+        knowledge.fold(fact)
+        if isinstance(fact, Outcome):
+            told[fact.attempt_id] = fact.score
+    newest: dict[tuple[str, str], StepKnowledge] = {
+        (key.agent, key.step): step for key, step in knowledge.steps.items()
+    }
+    return [_of_step(tenant, step, _asks(knowledge, step.key), told) for step in newest.values()]
+
+
+def _asks(knowledge: Knowledge, key: StepKey) -> list[list[Observation]]:
+    asks: dict[str, list[Observation]] = {}
+    for reply in knowledge.observations.values():
+        if StepKey(reply.agent, reply.step, reply.version) == key:
+            asks.setdefault(reply.ask, []).append(reply)
+    return list(asks.values())
+
+
+def _of_step(
+    tenant: str, step: StepKnowledge, asks: list[list[Observation]], told: dict[str, float]
+) -> StepStatus:
+    scores = _scores(asks, told)
+    actions = sorted(
+        (_of_action(step, action, scores) for action in step.recent), key=lambda one: one.cost_usd
+    )
+    taken = [reply for replies in asks for reply in replies if reply.taken]
+    policy = Point(
+        cost_usd=_mean([sum(reply.cost for reply in replies) for replies in asks]),
+        quality=_mean([scores[one.attempt_id] for one in taken if one.attempt_id in scores]),
+        detail=f"{sum(one.attempt_id in scores for one in taken)} of {len(taken)} outcomes known",
+    )
+    return StepStatus(
+        tenant=tenant,
+        agent=step.key.agent,
+        step=step.key.step,
+        version=step.key.version,
+        state=step.state,
+        labels=len(step.labels),
+        audits=len(step.audits),
+        threshold=step.threshold,
+        certificate=step.certificate,
+        drift=1.0 if step.alarm is None else step.alarm.capital,
+        drifted=step.drifted,
+        unreachable=step.hopeless(list(step.recent)),
+        asks=len(asks),
+        actions=tuple(actions),
+        policy=policy,
+        baselines=_baselines(actions, policy, asks, scores),
+    )
+
+
+def _scores(asks: list[list[Observation]], told: dict[str, float]) -> dict[str, float]:
+    """What is known of each reply: told, or followed from a right one that it agrees with or not.
+
+    A reply that failed its checks is wrong.
+    """
+    scores = {}
+    for replies in asks:
+        best = next((told[one.attempt_id] for one in replies if one.attempt_id in told), None)
+        for reply in replies:
+            if not reply.passed:
+                scores[reply.attempt_id] = 0.0
+            elif reply.attempt_id in told:
+                scores[reply.attempt_id] = told[reply.attempt_id]
+            elif best is not None and (reply.agrees or (reply.agrees is False and best >= _RIGHT)):
+                scores[reply.attempt_id] = float(best >= _RIGHT and reply.agrees)
+    return scores
+
+
+def _of_action(step: StepKnowledge, action: str, scores: dict[str, float]) -> ActionStatus:
+    kept = [reply for reply, _ in step.recent[action]]
+    hits, seen = step.accepts(action, step.threshold)
+    known = [scores[one.attempt_id] for one in kept if one.attempt_id in scores]
+    return ActionStatus(
+        action=action,
+        replies=len(kept),
+        accepted=hits / seen if seen else 0.0,
+        labels=len(known),
+        quality=_mean(known),
+        cost_usd=step.cost(action) or 0.0,
+    )
+
+
+def _baselines(
+    actions: Sequence[ActionStatus],
+    policy: Point,
+    asks: list[list[Observation]],
+    scores: dict[str, float],
+) -> dict[str, Point]:
+    known = [(one.quality, one.cost_usd, one) for one in actions if one.quality is not None]
+    if not known:
+        return {}
+    cheapest = actions[0]
+    quality, cost, best = max(known, key=lambda each: (each[0], -each[1]))
+    found = {
+        "all_cheapest": Point(
+            cost_usd=cheapest.cost_usd, quality=cheapest.quality, detail=cheapest.action
+        ),
+        "best_single": Point(cost_usd=cost, quality=quality, detail=best.action),
+        "oracle": _oracle(asks, scores, len(actions)),
+    }
+    if cheapest.quality is not None and policy.cost_usd is not None:
+        # Either of the two at random, as often as the policy's cost allows.
+        run = cost - cheapest.cost_usd
+        share = min(1.0, max(0.0, (policy.cost_usd - cheapest.cost_usd) / run)) if run > 0 else 1.0
+        found["random_mix"] = Point(
+            cost_usd=cheapest.cost_usd + share * run,
+            quality=cheapest.quality + share * (quality - cheapest.quality),
+            detail=f"{share:.0%} {best.action}",
+        )
+    return found
+
+
+def _oracle(asks: list[list[Observation]], scores: dict[str, float], actions: int) -> Point:
+    """The cheapest right reply of each ask, where every model replied and its outcome is known."""
+    costs, bought = [], []
+    for replies in asks:
+        known = [reply for reply in replies if reply.attempt_id in scores]
+        if len({reply.action for reply in known}) < actions:
+            continue
+        right = [reply for reply in known if scores[reply.attempt_id] >= _RIGHT]
+        costs.append(min(reply.cost for reply in right or known))
+        bought.append(float(bool(right)))
+    detail = f"{len(costs)} of {len(asks)} asks"
+    return Point(cost_usd=_mean(costs), quality=_mean(bought), detail=detail)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,80 @@
+"""What is told of routing: why each model was asked, and what is believed of each step."""
+
+import json
+
+from langgraph.graph import START, StateGraph
+from typer.testing import CliRunner
+from typing_extensions import TypedDict
+
+from orchestrator import step
+from orchestrator.cli.main import app
+
+
+class State(TypedDict, total=False):
+    model: str
+
+
+async def ask(state: State) -> State:
+    reply = await step("s").ask("what is one and one", check=lambda reply: "2" in reply.text)
+    return {"model": reply.model}
+
+
+GRAPH = StateGraph(State).add_node("node", ask).add_edge(START, "node")
+POLICY = "budgets: {task: {limit: 1 USD}}\nsteps: {s: {confidence: 0.8}}"
+
+
+def said(*arguments):
+    found = CliRunner().invoke(app, list(arguments))
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+async def test_each_choice_is_explained_in_words(stage, invoked):
+    script = {"small": "I do not know", "large": "It is 2"}
+    async with stage.orchestrator(POLICY, script=script) as orchestrator:
+        result = await orchestrator.run(GRAPH, {}, agent="a")
+    words = await invoked(said, "task", "explain", result.task_id, "--store", stage.store)
+
+    lines = [" ".join(line.split()) for line in words.splitlines()]
+    assert lines[0] == (
+        "Step s asks for a confidence of 0.8; its confidence is uncalibrated"
+        " (0 outcomes are known). Below the threshold: best."
+    )
+    assert lines[1].startswith("1. Asked small, with $1.000000000 left of the task's budget.")
+    assert "- small: expected $" in lines[2]
+    assert any(line.startswith("2. Asked large") for line in lines)
+    assert any("small: checks complete 1, function 0" in line for line in lines)
+    assert lines[-1] == "Answered by large."
+
+    as_json = await invoked(
+        said, "task", "explain", result.task_id, "--store", stage.store, "--json"
+    )
+    (only,) = json.loads(as_json)
+    assert [stage["chosen"] for stage in only["choice"]["body"]["stages"]] == ["small", "large"]
+
+
+async def test_the_status_of_a_step_stands_beside_its_baselines(stage, invoked):
+    script = {"small": "It is 2", "large": "It is 2, surely"}
+    async with stage.orchestrator(POLICY, script=script) as orchestrator:
+        for number in range(40):
+            result = await orchestrator.run(GRAPH, {}, agent="a")
+            await orchestrator.feedback(result.task_id, success=number % 20 != 7)
+    words = await invoked(said, "routing", "status", "--store", stage.store)
+    (found,) = json.loads(
+        await invoked(said, "routing", "status", "--store", stage.store, "--json")
+    )
+
+    assert (found["state"], found["threshold"], found["asks"]) == ("calibrated", 0.8, 40)
+    assert found["policy"]["quality"] == 38 / 40
+    assert found["baselines"]["all_cheapest"]["cost_usd"] == found["policy"]["cost_usd"]
+    assert {"all_cheapest", "best_single", "random_mix", "oracle"} == found["baselines"].keys()
+    assert "calibrated, 40 labels" in words
+    assert "95.0%" in words
+
+
+async def test_nothing_learned_is_said_plainly(stage, invoked):
+    async with stage.orchestrator(POLICY):
+        pass
+    assert "Nothing was learned yet" in await invoked(
+        said, "routing", "status", "--store", stage.store
+    )
