@@ -313,7 +313,7 @@ SELECT d.step, r.kind, d.checks FROM decisions d JOIN attempt_records r
 ON r.task_id = d.task_id AND r.attempt_id = d.attempt_id WHERE r.kind IN ('refresh', 'rerun')
 """
 _TOTALS = """
-SELECT count(CASE WHEN r.kind <> 'memo' THEN 1 END),
+SELECT count(CASE WHEN r.kind NOT IN ('memo', 'person') THEN 1 END),
     coalesce(sum(CASE r.certainty WHEN 'known' THEN r.cost + r.overrun END), 0),
     coalesce(sum(CASE r.certainty WHEN 'estimated' THEN r.cost + r.overrun END), 0),
     coalesce(sum(CASE coalesce(r.certainty, 'unknown') WHEN 'unknown'

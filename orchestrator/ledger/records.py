@@ -20,18 +20,21 @@ AttemptKind = Literal[
     "agreement",
     "judge",
     "memo",
+    "person",
     "tool",
     "resource",
     "refresh",
     "rerun",
 ]
-"""``memo`` is a hit: a row of its own that costs nothing and says what it saved. No request left,
-so it is no attempt in any count. ``tool`` is a call of a tool and ``resource`` something else that
-was used: they cost money, but ask no model. ``refresh`` and ``rerun`` are what a memo asks anew in
-the background: what has become stale, and a sample of what is fresh."""
+"""``memo`` is a hit: a row of its own that costs nothing and says what it saved. ``person`` is a
+reply that a person gave. No request left for either, so they are no attempts in any count. ``tool``
+is a call of a tool and ``resource`` something else that was used: they cost money, but ask no
+model. ``refresh`` and ``rerun`` are what a memo asks anew in the background: what has become stale,
+and a sample of what is fresh."""
 UNCHANGED = "unchanged"
 """Name of the check that such a reply passes if it says what the memo's entry said."""
-ASKS_NO_MODEL: frozenset[AttemptKind] = frozenset({"memo", "tool", "resource"})
+UNASKED: frozenset[AttemptKind] = frozenset({"memo", "person"})
+ASKS_NO_MODEL: frozenset[AttemptKind] = UNASKED | {"tool", "resource"}
 EndKind = Literal["settled", "released", "expired"]
 
 HALTED_UNSENT = "halted before it was sent"
@@ -112,7 +115,8 @@ class AttemptIntent:
         request_hash: Digest of what is asked, without model or policy.
         step: The step's name.
         kind: First try, retry of the same action, escalation to another, a second reply or a
-            judgement for a check, a hit of the memo, or what the memo asks anew.
+            judgement for a check, a hit of the memo, what the memo asks anew, or a reply that a
+            person gave.
         model: The model's name in the policy.
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.
@@ -208,8 +212,8 @@ class AttemptRecord:
 
     @property
     def is_hit(self) -> bool:
-        """Whether a memo answered instead of a model."""
-        return self.intent.kind == "memo"
+        """Whether a memo or a person answered instead of a model."""
+        return self.intent.kind in UNASKED
 
     @property
     def was_sent(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.ledger.reading import Doubt, Spending
+from orchestrator.ledger.records import UNASKED
 from orchestrator.reports.usage import Usage
 
 SKEW = timedelta(minutes=2)
@@ -53,7 +54,7 @@ def match(lines: Sequence[Usage], doubts: Sequence[Doubt], others: Sequence[Spen
     named = [(doubt, by_id[doubt.attempt_id]) for doubt in doubts if doubt.attempt_id in by_id]
     told = {line.line for _, line in named}
     told |= {by_id[one.attempt_id].line for one in others if one.attempt_id in by_id}
-    unnamed = [one for one in others if one.attempt_id not in by_id and one.kind != "memo"]
+    unnamed = [one for one in others if one.attempt_id not in by_id and one.kind not in UNASKED]
     told |= _told(unnamed, [line for line in lines if line.line not in told])
     left = [line for line in lines if line.line not in told]
     vague = [one for one in unnamed if _is_vague(one)]

@@ -21,6 +21,7 @@ from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.memory import Memory
 from orchestrator.runtime.places import Place
+from orchestrator.runtime.questions import answered, ask_person, book_answer
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
@@ -68,6 +69,8 @@ async def call(
     for one in judged:
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
+    if judged and key in run.answers:
+        return _decide(asking, answered(asking, judged, run.answers[key]))
     async with asking.memory as memory:
         remembered = await _recalled(asking, memory.recall)
         if remembered is not None:
@@ -184,6 +187,8 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
     run.journal.decisions[asking.key] = decision
     if judged.paid.from_memo:
         asking.memory.book(judged, decision)
+    elif judged.paid.from_person:
+        book_answer(asking, judged.paid, decision)
     else:
         run.ledger.decide(decision)
     asking.chooser.conclude(judged)
@@ -213,6 +218,8 @@ def _below_threshold(
         chosen = judged[best([one.verdict for one in judged])]
         if settings.below_threshold == "best":
             return chosen
+        if settings.below_threshold == "ask":
+            raise ask_person(asking, chosen)
         asking.chooser.conclude(None)
         halt = confidence_halt(
             chosen.verdict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -20,6 +20,7 @@ from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
 from orchestrator.runtime.memory import bind_memoized_tools
 from orchestrator.runtime.places import HERE
+from orchestrator.runtime.questions import described, is_ours
 from orchestrator.runtime.task_run import TaskRun
 
 LEAVE_BEHIND_S = 1.0
@@ -40,6 +41,7 @@ class Ending:
     partial: Any = None
     halt: Halt | None = None
     error: BaseException | None = None
+    questions: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def drive(run: TaskRun, graph: Bound, given: Any) -> Ending:
@@ -130,7 +132,8 @@ async def _ending(
         # Nothing is left to run: whatever was refused was not needed.
         return Ending(status="completed", output=output)
     halt = run.halt if run.halt is not None else _question(state)
-    return Ending(status="halted", halt=halt, partial=state.values)
+    questions = {one.id: one.value for one in state.interrupts}
+    return Ending(status="halted", halt=halt, partial=state.values, questions=questions)
 
 
 def _error_of(running: asyncio.Future[Any]) -> BaseException | None:
@@ -149,15 +152,21 @@ def _waits(graph: Bound, output: Any) -> bool:
 
 def _question(state: Any) -> Halt:
     asked = state.interrupts
+    step = None
     if not asked:
         where = ", ".join(state.next)
         detail = f"The graph stops before or after {where}; resume to go on."
+    elif len(asked) == 1 and is_ours(asked[0]):
+        detail, step = described(asked[0].value), asked[0].value["step"]
     elif len(asked) == 1:
         detail = f"The graph asks: {asked[0].value!r}; resume with answer=…"
     else:
-        questions = ", ".join(f"{one.id!r}: {one.value!r}" for one in asked)
+        questions = ", ".join(
+            f"{one.id!r}: {described(one.value) if is_ours(one) else repr(one.value)}"
+            for one in asked
+        )
         detail = f"The graph asks {{{questions}}}; resume with answer={{id: answer, …}}"
-    return Halt(reason="question", scope="task", detail=detail)
+    return Halt(reason="question", scope="task", step=step, detail=detail)
 
 
 async def _partial(graph: Bound, config: RunnableConfig) -> Any:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
 
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.halt import Halted
@@ -15,6 +16,7 @@ from orchestrator.runtime.context import TOOL_START, ToolStart
 from orchestrator.runtime.tools import GOVERNED, arguments_digest
 
 if TYPE_CHECKING:
+    from orchestrator.runtime.places import Place
     from orchestrator.runtime.task_run import TaskRun
 
 
@@ -54,14 +56,15 @@ class GovernedHandler(BaseCallbackHandler):
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A node failed: if it was refused, it is not a failure."""
-        refused = self._run.was_refused(self._run.places.leave(run_id))
-        if refused or _carries_refusal(error):
-            raise GraphInterrupt from error
+        place = self._run.places.leave(run_id)
+        if self._run.was_refused(place) or _carries_refusal(error):
+            raise _interrupt(place) from error
 
     def on_chain_end(self, outputs: dict[str, Any], *, run_id: UUID, **kwargs: Any) -> None:
         """A node returned: if it was refused, what it returned is no result."""
-        if self._run.was_refused(self._run.places.leave(run_id)):
-            raise GraphInterrupt
+        place = self._run.places.leave(run_id)
+        if self._run.was_refused(place):
+            raise _interrupt(place)
 
     def on_tool_start(
         self,
@@ -110,6 +113,12 @@ class GovernedHandler(BaseCallbackHandler):
         self._run.places.leave(run_id)
         if start := self._started.pop(run_id, None):
             start.is_claimed = True
+
+
+def _interrupt(place: Place | None) -> GraphInterrupt:
+    """What ends a node that was refused: an interrupt with the questions it asks, if any."""
+    questions = {} if place is None else place.questions
+    return GraphInterrupt([Interrupt(asked, key) for key, asked in questions.items()])
 
 
 def _carries_refusal(error: BaseException) -> bool:

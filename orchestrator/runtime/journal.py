@@ -26,6 +26,7 @@ class JournaledReply:
         completion: What it answered.
         cost: What that cost.
         from_memo: Whether it was remembered.
+        from_person: Whether a person gave it.
         checks: Of one that was remembered: what it had passed when it was paid for.
     """
 
@@ -34,6 +35,7 @@ class JournaledReply:
     completion: Completion
     cost: Money
     from_memo: bool = False
+    from_person: bool = False
     checks: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -128,7 +130,8 @@ class Journal:
                         intent.model,
                         replace(decode(record.end.reply), usage=record.end.usage),
                         record.end.cost + record.end.overrun,
-                        from_memo=record.is_hit,
+                        from_memo=intent.kind == "memo",
+                        from_person=intent.kind == "person",
                     ),
                 )
         return journal

@@ -40,6 +40,11 @@ class Judged:
         parsed = None
         if request.schema is not None:
             _, parsed = check_schema(paid.completion, request.schema_type or request.schema)
+        return cls.of(paid, verdict, parsed)
+
+    @classmethod
+    def of(cls, paid: JournaledReply, verdict: Verdict, parsed: Any) -> Judged:
+        """A reply with what was found about it."""
         return cls(paid, verdict, _reply(paid, verdict, parsed))
 
     def weighed(self, verdict: Verdict) -> Judged:
@@ -80,7 +85,7 @@ async def judge(errand: Errand, paid: JournaledReply) -> Judged:
     if combine(results).accepted:
         results = (*results, *await paid_checks(errand, paid))
     verdict = combine(results)
-    return Judged(paid, verdict, _reply(paid, verdict, parsed))
+    return Judged.of(paid, verdict, parsed)
 
 
 def _reply(paid: JournaledReply, verdict: Verdict, parsed: Any) -> Reply:

@@ -28,6 +28,7 @@ class Place:
         around: The node execution in which this one runs; ``None`` for the outside.
         namespace: LangGraph's own name of it, which tells a node from what runs inside it.
         refused: Whether something was refused in it, so that what it returns is no result.
+        questions: What a person was asked in it, by the journal key of the ask.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Place:
         self.around = around
         self.namespace = namespace
         self.refused = False
+        self.questions: dict[str, Mapping[str, Any]] = {}
         self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -66,6 +68,12 @@ class Place:
         """Let neither this execution nor those around it commit what they return."""
         for place in self.and_around():
             place.refused = True
+
+    def ask(self, key: str, question: Mapping[str, Any]) -> None:
+        """Let this execution and those around it end with a question to a person."""
+        for place in self.and_around():
+            place.refused = True
+            place.questions[key] = question
 
     def and_around(self) -> Iterator[Place]:
         """This place and those around it, innermost first."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.events import Certainty, TaskStatus
@@ -110,6 +110,7 @@ class TaskResult:
         cost: All attempts of all its runs.
         attempts: Those attempts, in order.
         confidence_state: What the confidences of its replies are worth.
+        questions: What it waits for a person to answer, by the id of each question.
     """
 
     task_id: str
@@ -121,6 +122,7 @@ class TaskResult:
     cost: Cost = Cost()
     attempts: tuple[Attempt, ...] = ()
     confidence_state: str = "uncalibrated"
+    questions: Mapping[str, Any] = field(default_factory=dict)
 
 
 def attempt_of(record: AttemptRecord) -> Attempt:

@@ -28,6 +28,7 @@ from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
 from orchestrator.runtime.opening import open_run
+from orchestrator.runtime.questions import taken_apart
 from orchestrator.runtime.results import Cost, TaskResult, attempt_of
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.task_run import TaskRun
@@ -98,7 +99,7 @@ class Tasks:
         """Take a task over under a new epoch and carry it on from its checkpoint."""
         task_id = record.opening.scope.task_id
         bound = compiled(self._graph_of(record) if graph is None else graph)
-        given = await self._input_to_go_on(record, bound, answer)
+        given, answers = await self._input_to_go_on(record, bound, answer)
         if older := self._runs.get(task_id):
             older.break_off(Fenced(f"{task_id} was resumed elsewhere in this process."))
         ledger = self._services.ledger
@@ -109,6 +110,7 @@ class Tasks:
         histories = {one: await ledger.history(one) for one in family}
         policy = self._policy.agent(record.opening.scope.agent)
         run = open_run(record, histories, policy, self._services, parent)
+        run.answers.update(answers)
         return await self._carry_out(run, bound, given, resumed=True)
 
     async def stop(self, task_id: str, reason: HaltReason) -> None:
@@ -158,6 +160,7 @@ class Tasks:
             error=_sentence(ending.error),
             cost=Cost.of(attempts),
             attempts=attempts,
+            questions=ending.questions,
         )
 
     # One run
@@ -200,20 +203,28 @@ class Tasks:
             return await self.result(known)
         return await self.go_on(known, graph, parent=parent)
 
-    async def _input_to_go_on(self, record: TaskRecord, graph: Bound, answer: Any) -> Any:
-        """The answer to a question, nothing (go on), or the input if no checkpoint was left."""
+    async def _input_to_go_on(
+        self, record: TaskRecord, graph: Bound, answer: Any
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Answers to the graph, nothing (go on), or the input if no checkpoint was left.
+
+        And beside that the answers to questions about replies, which the asks take themselves.
+        """
         task_id = record.opening.scope.task_id
         bound = bind(graph, self._services.saver)
         state = await bound.aget_state({"configurable": {"thread_id": task_id}})
         if answer is not None:
             _check_answer(task_id, answer, [one.id for one in state.interrupts])
-            return Command(resume=answer)
+            ours, others = taken_apart(task_id, state.interrupts, answer)
+            if not ours:
+                return Command(resume=answer), ours
+            return Command(resume=others) if others else None, ours
         if state.created_at is not None:
-            return None
+            return None, {}
         if not record.opening.input_body:
             message = f"{task_id} has neither a checkpoint nor its input any more."
             raise ResumeError(message)
-        return unpack((record.opening.input_type, record.opening.input_body))
+        return unpack((record.opening.input_type, record.opening.input_body)), {}
 
     async def _close(self, run: TaskRun, ending: Ending) -> TaskResult:
         """Record how the run ended; a completed task needs no checkpoint and no graph any more."""

@@ -77,7 +77,7 @@ def test_the_schema_is_a_schema():
         ("budgets: {task: {per: day}}", "$.budgets.task"),
         ("steps: {a: {confidence: 90}}", "$.steps.a.confidence"),
         ("steps: {a: {checks: [form]}}", "$.steps.a.checks[0]"),
-        ("steps: {a: {below_threshold: ask}}", "$.steps.a.below_threshold"),
+        ("steps: {a: {below_threshold: hope}}", "$.steps.a.below_threshold"),
         ("steps: {a: {memo: {fresh_for: 10}}}", "$.steps.a.memo"),
         ("models: {a: {price: {input: -1}}}", "$.models.a.price.input"),
         ("agents: {a: {team: b}}", "$.agents.a"),

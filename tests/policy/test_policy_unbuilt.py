@@ -53,8 +53,3 @@ def test_a_budget_does_nothing_before_it_halts(mistake, scope, at):
 @pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "task"])
 def test_halting_at_the_end_may_be_said(load, scope):
     assert load(f"{MODELS}budgets: {{{scope}: {{limit: 1 USD, at: {{100%: halt}}}}}}\n")
-
-
-def test_asking_a_person_is_not_built(mistake):
-    problem = mistake(f"{MODELS}steps: {{a: {{below_threshold: ask}}}}\n")
-    assert problem.message == "`ask` is not built yet; write one of `best`, `halt`"

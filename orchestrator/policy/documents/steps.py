@@ -91,8 +91,8 @@ class StepDocument(Document):
         default=(),
         example="[schema, form: '^ANSWER: ']",
     )
-    below_threshold: Annotated[BelowThreshold, words("best", "halt", later=("ask",))] = key(
-        "When no candidate is accepted: take the `best` reply, or `halt` the task.",
+    below_threshold: Annotated[BelowThreshold, words("best", "halt", "ask")] = key(
+        "When no candidate is accepted: take the `best` reply, `halt` the task, or `ask` a person.",
         default="best",
         shown="best",
         example="halt",
