@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import PAID_EARLY, AttemptEnd, Decision, TaskHistory
 from orchestrator.models.protocol import Completion, ToolCall
@@ -62,7 +64,7 @@ def decode(body: bytes) -> Completion:
         ValueError: If it is anything else.
     """
     try:
-        match json.loads(body.decode(errors="surrogatepass")):
+        match _parsed(body):
             case {
                 "text": str(text),
                 "finish_reason": str(reason),
@@ -80,6 +82,13 @@ def decode(body: bytes) -> Completion:
     except RecursionError as error:
         raise ValueError(_NO_REPLY) from error
     raise ValueError(_NO_REPLY)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:  # not so fast, but it knows lone surrogates
+        return json.loads(body.decode(errors="surrogatepass"))
 
 
 def _tool_call(call: object) -> ToolCall:

@@ -107,7 +107,12 @@ def ask_request(
     messages = _messages(prompt)
     definitions = tuple(_tool(tool) for tool in tools or ())
     schema_type, schema_json = _schema(schema)
-    _check_is_text(step, [messages, definitions, schema_json, parameters])
+    content = [messages, definitions, schema_json, parameters or {}]
+    try:
+        canonical = digest(content)
+    except TypeError:
+        _check_is_text(step, content)  # says where
+        raise
     return AskRequest(
         step=step,
         finish=finish,
@@ -118,7 +123,7 @@ def ask_request(
         check=check,
         parameters=parameters or {},
         labels=_labels(labels),
-        digest=digest([messages, definitions, schema_json, parameters or {}]),
+        digest=canonical,
     )
 
 

@@ -157,6 +157,6 @@ async def test_on_recorded_runs_tools_recur_and_whole_contexts_do_not():
 async def test_the_latency_comparison_runs():
     report = await run_latency(rounds=1, operations=20, with_litellm=False)
     works = {(timing.rival, timing.work) for timing in report.timings}
-    assert {("memo", "hit"), ("diskcache", "hit"), ("memo", "store")} <= works
+    assert {("step", "hit"), ("memo", "hit"), ("diskcache", "hit"), ("memo", "store")} <= works
     assert all(timing.median_us > 0 for timing in report.timings)
     assert set(report.miss_us) == {1_000, 20_000}

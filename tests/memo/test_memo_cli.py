@@ -61,8 +61,10 @@ def test_invalidate_by_step_deletes(memo_at):
 
 
 def test_invalidate_asks_for_one_kind_of_thing(memo_at):
-    run("invalidate", "--memo", memo_at, code=2)
-    run("invalidate", "--memo", memo_at, "--reads", "catalog", "--step", "plan", code=2)
+    for kinds in ([], ["--reads", "catalog", "--step", "plan"]):
+        said = run("invalidate", "--memo", memo_at, *kinds, code=2)
+        assert "give either --reads, or some of --step, --model and --key" in said
+    assert json.loads(run("stats", "--memo", memo_at, "--json"))["entries"] == 3
 
 
 def test_forget_erases_what_was_asked_for_a_user_shared_or_not(memo_at):

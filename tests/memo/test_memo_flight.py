@@ -124,7 +124,9 @@ async def test_cancelling_at_any_turn_leaves_no_flight_behind(memo, ask, turns):
     waiter.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         memo.release((await waiter).lease)
+    assert memo._flights._flights == {}
     again = await asyncio.wait_for(memo.lookup(ask()), 5)
+    assert (again.reason, again.lease.open) == ("absent", True)
     memo.release(again.lease)
 
 

@@ -6,13 +6,16 @@ import asyncio
 import importlib
 import multiprocessing
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict
 
 import diskcache
+from langgraph.graph import StateGraph
 
+from orchestrator import Orchestrator, step
 from orchestrator.core.scope import Scope
 from orchestrator.memo.ask import Ask, Hit, Lease, Miss
 from orchestrator.memo.disk import DiskStore
@@ -20,15 +23,28 @@ from orchestrator.memo.entry import Answer
 from orchestrator.memo.key import model_content
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.settings import MemoSettings
+from orchestrator.models.protocol import Completion, ModelRequest
+from orchestrator.models.scripted import ScriptedModel
 
 _SCOPE = Scope(org="bench", team="bench", agent="bench", task_id="bench", tenant="bench")
 _RULES = MemoSettings(fresh_for_s=86_400.0, share="team")
 
 
+_POLICY = """
+org: bench
+team: bench
+models: {scripted: {model: openai/scripted, price: {input: 1, output: 1}, max_output_tokens: 9}}
+steps: {bench: {memo: {fresh_for: 1d, share: team}}}
+"""
+
+
 class Rival(Protocol):
     """Something that stores replies and gives them back."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
     async def prepare(self, number: int, size: int) -> None:
         """Do what comes before storing, and is not part of it."""
@@ -48,7 +64,7 @@ class Rival(Protocol):
 
 
 class MemoRival:
-    """The whole path: canonical key, lookup, freshness, reply."""
+    """The memo alone: canonical key, lookup, freshness, the reply's bytes."""
 
     name = "memo"
 
@@ -79,6 +95,57 @@ class MemoRival:
         found = await self.memo.lookup(_ask(-number - 1, size))
         assert isinstance(found, Miss)
         self.memo.release(found.lease)
+
+
+class _State(TypedDict):
+    pass
+
+
+class StepRival:
+    """A hit as a graph sees it: a step of a running task asks, and is given its reply.
+
+    With the journal's key, checks, events, the row in a ledger on disk and the reply object.
+    """
+
+    name = "step"
+
+    async def prepare(self, number: int, size: int) -> None:
+        """Ask and pay a scripted model."""
+        await step("bench").ask(_prompt(number, size))
+
+    async def store(self, number: int, size: int) -> None:
+        """Nothing: it is stored when it is paid."""
+
+    async def hit(self, number: int, size: int) -> None:
+        """Ask again."""
+        assert (await step("bench").ask(_prompt(number, size))).from_memo
+
+
+async def in_a_task(directory: Path, work: Callable[[], Awaitable[None]]) -> None:
+    """Run ``work`` inside a task whose steps have a memo, with a ledger and a memo on disk.
+
+    Raises:
+        RuntimeError: If the task does not complete.
+    """
+    policy = directory / "policy.yaml"
+    policy.write_text(_POLICY)
+
+    async def node(state: _State) -> _State:
+        await work()
+        return state
+
+    graph = StateGraph(_State).add_node("bench", node).set_entry_point("bench")
+    client = ScriptedModel(_echo)
+    store = f"sqlite:///{directory / 'ledger.db'}"
+    async with Orchestrator.from_policy(policy, store=store, client=client) as orchestrator:
+        result = await orchestrator.run(graph, {}, agent="bench")
+    if result.status != "completed":
+        message = f"the measuring task {result.status}: {result.error or result.halt}"
+        raise RuntimeError(message)
+
+
+def _echo(request: ModelRequest) -> Completion:
+    return Completion(text="y" * len(request.messages[0]["content"]), finish_reason="stop")
 
 
 class DiskcacheRival:
@@ -140,7 +207,14 @@ class LitellmRival(AbstractAsyncContextManager["LitellmRival"]):
 
     async def hit(self, number: int, size: int) -> None:
         """Ask again."""
-        reply = await self.ask(number, size, caching=True)
+        try:
+            reply = await self.ask(number, size, caching=True)
+        except ImportError as error:
+            message = (
+                f"litellm: a hit of its disk cache loads its proxy, and {error}; pip install "
+                "fastapi soundfile opentelemetry-api"
+            )
+            raise ImportError(message) from error
         assert reply._hidden_params.get("cache_hit"), "litellm did not hit its cache"  # noqa: SLF001 - the only place it says so
 
     async def ask(self, number: int, size: int, *, caching: bool = False) -> Any:  # noqa: ANN401 - litellm's own type
@@ -166,7 +240,11 @@ class LangchainRival:
         Raises:
             ImportError: If it is not installed.
         """
-        caches = importlib.import_module("langchain_community.cache")
+        try:
+            caches = importlib.import_module("langchain_community.cache")
+        except ImportError as error:
+            message = f"langchain: {error}; pip install langchain-community"
+            raise ImportError(message) from error
         outputs = importlib.import_module("langchain_core.outputs")
         self._generation = outputs.Generation
         self._cache = caches.SQLiteCache(database_path=str(directory / "langchain.db"))
