@@ -64,10 +64,18 @@ def test_levels_keep_the_order_and_the_mean(scores):
 
 
 def test_more_labels_tell_more_levels_apart():
-    for labels, count in ((3, 3), (40, 4), (500, 4), (1_500, 12)):
+    for labels, count in ((1, 1), (3, 2), (100, 2), (500, 3), (1_500, 5)):
         scores = [(i + 0.5) / labels for i in range(labels)]
         assert len(in_levels(Calibration(), scores).levels) == count
     assert in_levels(Calibration(), []) == Calibration()
+
+
+def test_levels_lie_where_scores_are_far_apart():
+    scores = [0.2 + i / 10_000 for i in range(20)] + [0.8 + i / 10_000 for i in range(80)]
+    (low, _), (high, report) = in_levels(Calibration(), scores).levels
+    assert (low, high) == (0.2, 0.8)
+    assert isclose(report, 0.804, abs_tol=1e-3)
+    assert len(in_levels(Calibration(), [0.5] * 100).levels) == 1
 
 
 def test_levels_repeat_less_noise():

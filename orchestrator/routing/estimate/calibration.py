@@ -6,8 +6,8 @@ what keeps a fit on few labels from being worse than none.
 
 The map is smooth, but what a few hundred labels teach about an order of cases is not: differences
 finer than they bear out are noise, and a probability that repeats them is off. `in_levels` reports
-the mean of as many neighbours as are known together. It gives up some sharpness for that, so orders
-and choices are made with the estimate itself.
+the mean of as many neighbours as are known together, in few levels that lie far apart. It gives up
+some sharpness for that, so orders and choices are made with the estimate itself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from math import exp, log, log1p
 
 _EDGE = 1e-3
@@ -22,12 +23,19 @@ _HOLD = (20.0, 20.0, 1.0)
 """How strongly each parameter is held at its default, as inverse prior variances."""
 _DEFAULT = (1.0, 1.0, 0.0)
 _STEPS, _SMALLEST = 50, 1e-8
-_LEVELS = 4
+_LEVELS = 2
 """Levels of confidence that any labels are split into."""
-_EACH = 125
-"""Labels per level from which there are more; they place its mean within .045, one deviation."""
+_GROWTH = 0.4
+"""Levels per cube root of the labels: what scatter and coarseness add up to is least when levels
+grow so. With 100 labels there are two, with 500 three, with 1,500 five."""
+_SHARE = 0.1
+"""The least share of the labels that a level has."""
+_PLACES = 20
+"""Quantiles at which a level may begin."""
 
 Vector = tuple[float, float, float]
+_Way = tuple[float, tuple[int, ...]]
+"""How far apart some levels lie, and where they begin and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +103,46 @@ def in_levels(smooth: Calibration, scores: Sequence[float]) -> Calibration:
         scores: What it was fitted on; without any, nothing is changed.
 
     Returns:
-        The map in levels of about the same number of scores; equal scores share a level.
+        The map in those levels that differ most from each other; equal scores share a level.
     """
     values = sorted(map(smooth, scores))
     if not values:
         return smooth
-    count = max(_LEVELS, len(values) // _EACH)
-    # A level begins where a value first occurs, so that none is split.
-    firsts = {bisect_left(values, values[i * len(values) // count]) for i in range(count)}
-    starts = sorted(firsts)
-    ends = [*starts[1:], len(values)]
+    bounds = _split(values, max(_LEVELS, round(_GROWTH * len(values) ** (1 / 3))))
     return replace(
         smooth,
         levels=tuple(
             (values[start], sum(values[start:end]) / (end - start))
-            for start, end in zip(starts, ends, strict=True)
+            for start, end in pairwise(bounds)
         ),
     )
+
+
+def _split(values: Sequence[float], count: int) -> tuple[int, ...]:
+    """Where `count` levels begin and the last one ends, so that their means lie widest apart.
+
+    That is the partition of least squares (Fisher 1958), by dynamic programming; fewer levels if
+    there are not enough different values.
+    """
+    size = len(values)
+    sums = [0.0, *accumulate(values)]
+    # A level begins where a value first occurs, so that none is split.
+    places = sorted({bisect_left(values, values[i * size // _PLACES]) for i in range(_PLACES)})
+    places.append(size)
+    best: dict[int, _Way] = {0: (0.0, (0,))}
+    found: dict[int, _Way] = {size: (0.0, (0, size))}
+    for _ in range(count):
+        best = {
+            end: max(
+                (apart + (sums[end] - sums[start]) ** 2 / (end - start), (*bounds, end))
+                for start, (apart, bounds) in best.items()
+                if end - start >= _SHARE * size
+            )
+            for end in places
+            if any(end - start >= _SHARE * size for start in best)
+        }
+        found |= {end: way for end, way in best.items() if end == size}
+    return found[size][1]
 
 
 def _newton(rows: Sequence[tuple[Vector, float]], now: Vector) -> Vector:
