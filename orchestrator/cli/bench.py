@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.bench.records import Source
+from orchestrator.cli.bench_ledger import bench_ledger
 from orchestrator.cli.bench_memo import bench_memo
 from orchestrator.cli.bench_plan import plan
 from orchestrator.cli.bench_route import route
@@ -35,6 +36,7 @@ def options() -> None:
     """Measure what policies cost and what they buy."""
 
 
+app.command("ledger")(bench_ledger)
 app.command("memo")(bench_memo)
 app.command()(route)
 app.command()(plan)

@@ -91,6 +91,7 @@ class PostgresStore(SqlQueries):
         self._db: psycopg.Connection | None = None
         self._listener: Listener | None = None
         self._pending: list[_Statement] = []
+        self._expected: tuple[Wanted, list[list[Row]]] | None = None
         self._batch = 0
         self._committed = 0
         self._next_seq = 0
@@ -133,7 +134,16 @@ class PostgresStore(SqlQueries):
 
     def version(self) -> int:
         """How many batches others have committed; exact, and inside a transaction locked."""
-        ((number, self._next_seq),) = self._query(postgres_sql.COMMITS)
+        asked = _Statement(postgres_sql.COMMITS)
+        if not self._pending:
+            self._connected()
+        if self._expected is None:
+            (counted,) = self._send_all(asked)
+        else:
+            wanted, _ = self._expected
+            counted, *found = self._send_all(asked, *_loading(wanted))
+            self._expected = (wanted, found)
+        ((number, self._next_seq),) = counted
         return int(number) - self._committed
 
     def next_seq(self) -> int:
@@ -151,6 +161,7 @@ class PostgresStore(SqlQueries):
         """Start a transaction, with the next statement; with ``write`` under the ledger's lock."""
         self._reach("before begin")
         self._pending.clear()
+        self._expected = None
         self._has_written = self._has_freed = False
         self._connected()
         if write:
@@ -158,6 +169,10 @@ class PostgresStore(SqlQueries):
             self._pending += [_BEGIN, _Statement(postgres_sql.LOCK, (self._place.lock,))]
         else:
             self._pending.append(_BEGIN_SNAPSHOT)
+
+    def expect(self, wanted: Wanted) -> None:
+        """Load this with the version, in the round trip that takes the lock."""
+        self._expected = (wanted, []) if wanted else None
 
     def commit(self) -> None:
         """Make what was written durable, in the same round trip that writes it.
@@ -205,14 +220,14 @@ class PostgresStore(SqlQueries):
     def load(self, wanted: Wanted) -> Loaded:
         """Lock, and load the wanted rows, in one round trip."""
         loaded = Loaded()
-        if not (wanted.tasks or wanted.accounts or wanted.holds):
+        if not wanted:
             return loaded
-        holds = list(wanted.holds)
-        found_tasks, found_holds, found_accounts = self._send_all(
-            _Statement(postgres_sql.TASKS, (list(wanted.tasks),)),
-            _Statement(postgres_sql.HOLDS, (holds,)),
-            _Statement(postgres_sql.ACCOUNTS, (list(wanted.accounts), holds)),
-        )
+        expected, self._expected = self._expected, None
+        if expected is None or expected[0] != wanted:
+            found = self._send_all(*_loading(wanted))
+        else:
+            found = expected[1]
+        found_tasks, found_holds, found_accounts = found
         for task_id, *state in found_tasks:
             loaded.tasks[task_id] = TaskState(*state)
         for row in found_holds:
@@ -359,3 +374,13 @@ class PostgresStore(SqlQueries):
 def _intent_values(hold: Hold, intent: AttemptIntent) -> Row:
     """A row of ``attempts``, and how long its hold lives once it is granted."""
     return (*columns.intent_values(hold, intent), to_us(intent.expires_at) - to_us(intent.at))
+
+
+def _loading(wanted: Wanted) -> list[_Statement]:
+    """What finds tasks, holds and accounts, in this order."""
+    holds = list(wanted.holds)
+    return [
+        _Statement(postgres_sql.TASKS, (list(wanted.tasks),)),
+        _Statement(postgres_sql.HOLDS, (holds,)),
+        _Statement(postgres_sql.ACCOUNTS, (list(wanted.accounts), holds)),
+    ]

@@ -153,6 +153,10 @@ class Wanted:
     accounts: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to load."""
+        return bool(self.tasks or self.accounts or self.holds)
+
 
 @dataclass(slots=True)
 class Loaded:

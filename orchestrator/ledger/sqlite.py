@@ -20,6 +20,8 @@ from orchestrator.ledger.store import FaultPoint
 
 BUSY_FOR_S = 5.0
 """How long another process may keep the file locked before the ledger counts as unavailable."""
+LOG_PAGES = 4000
+"""How long the write-ahead log grows, in pages of 4 KiB, before it is copied into the file."""
 
 _TASK = "SELECT epoch, status, signal FROM tasks WHERE task_id = ?"
 _ACCOUNT_BY_KEY = (
@@ -78,9 +80,10 @@ class SqliteStore(SqlQueries):
         self._path = path
         self._faults = faults
         # Jittered, and not SQLite's own handler: that one sleeps in lock-step and starves some.
+        # Short, for a transaction is: who sleeps through its end is overtaken, again and again.
         self._patiently = Retrying(
             retry=retry_if_exception(_is_busy),
-            wait=wait_random_exponential(multiplier=0.001, max=0.05),
+            wait=wait_random_exponential(multiplier=0.0002, max=0.002),
             stop=stop_after_delay(busy_for_s),
             reraise=True,
         )
@@ -110,6 +113,8 @@ class SqliteStore(SqlQueries):
             raise LedgerUnavailable(message)
         # Paid calls must survive a power cut: each commit waits for the disk.
         self._connection.execute("PRAGMA synchronous = FULL")
+        # The same pages are written all the time: the log is copied into the file rarely.
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         migrate(self._connection)
 
     def close(self) -> None:
@@ -143,6 +148,9 @@ class SqliteStore(SqlQueries):
             if not _is_busy(error):
                 raise
             self._patiently(self._connection.execute, statement)
+
+    def expect(self, wanted: Wanted) -> None:
+        """Nothing: no round trip is to be saved."""
 
     def commit(self) -> None:
         """Make what was written durable."""

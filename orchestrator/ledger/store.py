@@ -80,6 +80,10 @@ class Store(Protocol):
         """Start a transaction; with ``write`` no other one may write before it ends."""
         ...
 
+    def expect(self, wanted: Wanted) -> None:
+        """Hear, after :meth:`begin`, what will be loaded: it may come with the version."""
+        ...
+
     def commit(self) -> None:
         """Make what was written durable.
 

@@ -150,11 +150,12 @@ class Transactor:
             answered: Filled with those who have their answer, once it is committed.
         """
         store, waiting = self._store, self.waiting
-        store.begin(write=True)
-        unit, others_wrote = self._begin_unit()
         wanted = Wanted()
         for operation in batch:
             operation.want(wanted)
+        store.begin(write=True)
+        store.expect(self._unit.missing(wanted))
+        unit, others_wrote = self._begin_unit()
         unit.load(wanted)
         for operation in batch:
             if isinstance(operation, Ask):

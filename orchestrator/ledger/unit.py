@@ -47,12 +47,18 @@ class UnitOfWork:
         """How many rows it remembers."""
         return len(self._tasks) + len(self._accounts) + len(self._holds)
 
+    def missing(self, wanted: Wanted) -> Wanted:
+        """Those that are not loaded yet."""
+        return Wanted(
+            tasks=wanted.tasks - self._tasks.keys(),
+            accounts=wanted.accounts - self._accounts.keys(),
+            holds=wanted.holds - self._holds.keys(),
+        )
+
     def load(self, wanted: Wanted) -> None:
         """Load rows ahead of their use, in one go, but those that are loaded already."""
-        wanted.tasks -= self._tasks.keys()
-        wanted.accounts -= self._accounts.keys()
-        wanted.holds -= self._holds.keys()
-        if not (wanted.tasks or wanted.accounts or wanted.holds):
+        wanted = self.missing(wanted)
+        if not wanted:
             return
         loaded = self._store.load(wanted)
         for task_id in wanted.tasks:

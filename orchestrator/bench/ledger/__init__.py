@@ -1,0 +1,1 @@
+"""What the ledger costs, beside the least that could do its work."""
