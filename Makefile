@@ -47,10 +47,11 @@ format: $(VENV)/dev.stamp ## Format the code and fix what can be fixed safely
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/dev.stamp ## Write the generated pages anew
+docs: $(VENV)/docs.stamp ## Write the generated pages anew, build the site into build/site
 	$(BIN)/python -m orchestrator.policy.schema policies/schema.json
 	$(BIN)/python -m orchestrator.policy.reference docs/policy.md
 	$(BIN)/typer orchestrator.cli.main utils docs --name orchestrator --output docs/cli.md
+	$(BIN)/mkdocs build --quiet
 
 # With the uv.lock of an earlier run only what pyproject.toml changed moves; without it everything
 # moves to its newest version. uv.lock is not committed: it records the address of an index.
@@ -59,6 +60,7 @@ lock: | $(BIN)/python ## Resolve the dependencies and write requirements/*.txt
 	$(BIN)/uv lock --python $(BIN)/python --no-python-downloads
 	$(UV_EXPORT) --no-dev --output-file requirements/run.txt
 	$(UV_EXPORT) --only-group build --output-file requirements/build.txt
+	$(UV_EXPORT) --only-group docs --output-file requirements/docs.txt
 	$(UV_EXPORT) --only-group lock --output-file requirements/lock.txt
 	$(UV_EXPORT) --all-extras --output-file requirements/dev.txt
 
@@ -86,3 +88,7 @@ $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes --requirement requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/run.stamp $@
+
+$(VENV)/docs.stamp: requirements/docs.txt $(VENV)/dev.stamp
+	@$(PIP) --require-hashes --requirement requirements/docs.txt
+	@touch $@

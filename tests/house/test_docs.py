@@ -84,3 +84,13 @@ def test_the_architecture_shows_the_rooms_that_exist_in_the_order_that_is_enforc
     ]
     assert shown == [layer for layer in enforced if layer]
     assert sorted(described) == sorted(rooms)
+
+
+def test_the_site_has_every_page():
+    """A page that the site's navigation does not name would be found by nobody there."""
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+
+    assert [page for page in pages if f"- {page}\n" not in site] == [
+        page for page in pages if page.startswith("decisions/0")
+    ]
