@@ -66,7 +66,8 @@ def partition_for(
     Args:
         scope: Who asks.
         share: What the step's rules share.
-        labels: Labels of all inputs: ``private``, ``secret``, or the team's own.
+        labels: Labels of all inputs: ``private``, ``secret``, the words of ``share`` (what comes
+            from something shared so), or the team's own.
         custom: The widest sharing that each of the team's own labels allows. A label that is not
             named here allows no more than ``private``.
 
@@ -77,8 +78,7 @@ def partition_for(
     for label in labels:
         if label == SECRET:
             return NotShareable("an input is labelled secret")
-        allowed: Share = "user" if label == PRIVATE or not custom else custom.get(label, "user")
-        fixed |= _FIXES[allowed]
+        fixed |= _FIXES[_allowed(label, custom or {})]
     holders = []
     if "agent" in fixed:
         holders.append(("agent", scope.agent))
@@ -91,3 +91,12 @@ def partition_for(
             return NotShareable("it would be shared with its user only, and the task has no user")
         holders.append(("user", scope.user))
     return Partition(scope.tenant, tuple(holders))
+
+
+def _allowed(label: str, custom: Mapping[str, Share]) -> Share:
+    """The widest sharing that a label allows."""
+    match label:
+        case "user" | "agent" | "team" | "org" | "public":
+            return label
+        case _:
+            return "user" if label == PRIVATE else custom.get(label, "user")

@@ -11,7 +11,8 @@ import contextlib
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -41,10 +42,12 @@ class ToolRules:
         settings: The memo's rules.
         version: To be changed with what the tool does.
         price: What one call costs, and a hit saves.
+        labels: Labels of a result, by the arguments of the call.
     """
 
     name: str
     settings: MemoSettings
+    labels: Callable[[Mapping[str, Any]], frozenset[str]] = lambda _arguments: frozenset()
     version: str = ""
     price: Money = Money.ZERO
 
@@ -56,16 +59,17 @@ class ToolBinding:
     Attributes:
         memo: The memo, or what gives it once a memoized tool is called.
         scope: The running task's scope.
-        labels: Labels of the task's inputs.
-        wait_s: Seconds a call may wait for another that does the same; ``None``: as long as it
-            takes.
+        labels: Gives the labels of what the task was given so far.
+        note: Told the labels of what it is given now.
+        waiting: A context in which to wait for another call of the same; it may end the wait.
         on_result: Told of each call's rules and of its hit, or ``None`` if the tool was called.
     """
 
     memo: Memo | Callable[[], Memo]
     scope: Scope
-    labels: frozenset[str] = frozenset()
-    wait_s: Callable[[], float | None] = lambda: None
+    labels: Callable[[], frozenset[str]] = frozenset
+    note: Callable[[frozenset[str]], None] = lambda _labels: None
+    waiting: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext
     on_result: Callable[[ToolRules, Hit | None], None] = lambda _rules, _hit: None
 
     def opened(self) -> Memo:
@@ -95,6 +99,7 @@ def memoized_tool(
     name: str | None = None,
     version: str = "",
     price: Money = Money.ZERO,
+    labels: Iterable[str] | Callable[..., Iterable[str]] = (),
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Memoize a read-only tool: same arguments, same result, while it is fresh.
 
@@ -109,6 +114,8 @@ def memoized_tool(
             function, with something in mind that is no argument of theirs, need one each.
         version: To be changed with what the tool does.
         price: What one call costs.
+        labels: What a result is labelled as, as in :meth:`Step.ask`; or a function of the call's
+            arguments, by name, that says so.
 
     Raises:
         ValueError: If the tool has no name of its own and uses variables of a function around it:
@@ -117,46 +124,61 @@ def memoized_tool(
     seconds = fresh_for.total_seconds() if isinstance(fresh_for, timedelta) else fresh_for
     settings = MemoSettings(fresh_for_s=seconds, reads=reads, share=share)
 
+    def labelled(arguments: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset(labels(**arguments) if callable(labels) else labels)
+
     def decorate(tool: Callable[_P, _R]) -> Callable[_P, _R]:
         rules = ToolRules(
-            name=name or _name_of(tool), settings=settings, version=version, price=price
+            name=name or _name_of(tool),
+            settings=settings,
+            version=version,
+            price=price,
+            labels=labelled,
         )
-        signature = inspect.signature(tool)
-
-        def arguments(*args: _P.args, **kwargs: _P.kwargs) -> Mapping[str, Any]:
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            return bound.arguments
-
-        if inspect.iscoroutinefunction(tool):
-
-            @functools.wraps(tool)
-            async def call_async(*args: _P.args, **kwargs: _P.kwargs) -> object:
-                binding = TOOLS.get()
-                if binding is None:
-                    return await tool(*args, **kwargs)
-                return await call_memoized(
-                    binding, rules, arguments(*args, **kwargs), lambda: tool(*args, **kwargs)
-                )
-
-            return cast("Callable[_P, _R]", call_async)
-
-        @functools.wraps(tool)
-        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            binding = TOOLS.get()
-            # On a thread that runs an event loop there is no way to wait for another's result.
-            if binding is None or _loop_runs_here():
-                return tool(*args, **kwargs)
-
-            async def once() -> _R:
-                return tool(*args, **kwargs)
-
-            found = call_memoized(binding, rules, arguments(*args, **kwargs), once)
-            return cast("_R", asyncio.run(found))
-
-        return call
+        return _through_memo(tool, rules)
 
     return decorate
+
+
+def _through_memo(tool: Callable[_P, _R], rules: ToolRules) -> Callable[_P, _R]:
+    """The tool, asking the memo first where a task is bound."""
+    signature = inspect.signature(tool)
+
+    def arguments(*args: _P.args, **kwargs: _P.kwargs) -> Mapping[str, Any]:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.arguments
+
+    if inspect.iscoroutinefunction(tool):
+
+        @functools.wraps(tool)
+        async def call_async(*args: _P.args, **kwargs: _P.kwargs) -> object:
+            binding = TOOLS.get()
+            if binding is None:
+                return await tool(*args, **kwargs)
+            return await call_memoized(
+                binding, rules, arguments(*args, **kwargs), lambda: tool(*args, **kwargs)
+            )
+
+        return cast("Callable[_P, _R]", call_async)
+
+    @functools.wraps(tool)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        binding = TOOLS.get()
+        # On a thread that runs an event loop there is no way to wait for another's result.
+        if binding is None:
+            return tool(*args, **kwargs)
+        if _loop_runs_here():
+            binding.note(rules.labels(arguments(*args, **kwargs)))
+            return tool(*args, **kwargs)
+
+        async def once() -> _R:
+            return tool(*args, **kwargs)
+
+        found = call_memoized(binding, rules, arguments(*args, **kwargs), once)
+        return cast("_R", asyncio.run(found))
+
+    return call
 
 
 async def call_memoized(
@@ -172,29 +194,31 @@ async def call_memoized(
         rules: The tool's rules.
         arguments: Its arguments by name, defaults included.
         call: Calls it.
-
-    Raises:
-        WaitedOut: If another call of the same took longer than ``binding.wait_s``.
     """
+    labels = binding.labels() | rules.labels(arguments)
+    binding.note(labels | {rules.settings.share})
     ask = Ask(
         scope=binding.scope,
         step=rules.name,
         settings=rules.settings,
         content=tool_content(arguments),
         kind="tool",
-        labels=binding.labels,
+        labels=labels,
         prompt_version=rules.version,
     )
     memo = binding.opened()
-    found = await memo.lookup(ask, wait_s=binding.wait_s())
+    async with binding.waiting():
+        found = await memo.lookup(ask)
     while isinstance(found, Hit):
         try:
             result: object = orjson.loads(found.entry.reply)
         except ValueError:
             memo.unreadable(found.entry)
             again = replace(ask, refused=found.entry)
-            found = await memo.lookup(again, wait_s=binding.wait_s())
+            async with binding.waiting():
+                found = await memo.lookup(again)
         else:
+            binding.note(found.entry.labels)
             binding.on_result(rules, found)
             return result
     return await _call(binding, rules, found, call)
@@ -215,6 +239,8 @@ async def _call(
                 complete=body is not None,
                 cost=rules.price,
                 seconds=time.perf_counter() - started,
+                # What came to light meanwhile may be in it.
+                labels=binding.labels() - miss.lease.ask.labels - {rules.settings.share},
             )
             await binding.opened().put(miss.lease, answer)
         return result

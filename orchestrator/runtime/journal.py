@@ -115,6 +115,7 @@ class Journal:
         prepaid: Calls of tools that were paid before they were over, by journal key.
         in_flight: Attempts on their way, by journal key: a node that is run again while its
             first ask still runs joins that ask.
+        labels: Labels of what it was given (:mod:`orchestrator.runtime.labels`).
     """
 
     replies: dict[str, list[JournaledReply]] = field(default_factory=dict)
@@ -122,11 +123,14 @@ class Journal:
     results: dict[str, bytes] = field(default_factory=dict)
     prepaid: Counter[str] = field(default_factory=Counter)
     in_flight: dict[str, Future[JournaledReply]] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
 
     @classmethod
     def from_history(cls, history: TaskHistory) -> Journal:
         """Rebuild the journal of a task that is resumed."""
-        journal = cls(decisions=dict(history.decisions))
+        journal = cls(
+            decisions=dict(history.decisions), labels=set(history.marks.get("labels", ()))
+        )
         for record in history.attempts:
             if record.intent.kind == "tool" and record.end is not None:
                 journal.add_tool(record.intent.key, record.end)

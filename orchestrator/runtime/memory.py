@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,7 @@ from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function, judge
 from orchestrator.runtime.journal import JournaledReply, decode, encode
 from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.labels import labels_of, note
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.task_run import TaskRun
@@ -92,6 +95,8 @@ class Memory:
     def _ask(self) -> Ask | None:
         run, request = self.run, self.request
         settings = run.policy.memos[request.step]
+        labels = labels_of(run) | request.labels
+        note(run, labels if settings is None else labels | {settings.share})
         if settings is None:
             return None
         step = run.policy.steps[request.step]
@@ -114,8 +119,9 @@ class Memory:
                 checks=frozenset(needed),
                 evidence=False,
             ),
-            labels=request.labels,
+            labels=labels,
             policy_version=run.policy.version_of(request.step),
+            prompt_version=request.prompt_version,
             draw=f"{run.scope.task_id} {self.key}",
             refused=None if self.hit is None else self.hit.entry,
         )
@@ -131,6 +137,7 @@ class Memory:
         """Write the hit into the ledger, in a row of its own, and into the task's journal."""
         assert self.hit is not None
         run, paid, entry = self.run, judged.paid, self.hit.entry
+        note(run, entry.labels)
         now = run.clock.now()
         run.journal.add(self.key, paid)
         intent = AttemptIntent(
@@ -225,7 +232,24 @@ def bind_memoized_tools(run: TaskRun) -> None:
         if hit is not None:
             _book_tool(run, rules, hit)
 
-    TOOLS.set(ToolBinding(memo=run.services.memos.get, scope=run.scope, on_result=told))
+    @asynccontextmanager
+    async def waiting() -> AsyncIterator[None]:
+        try:
+            async with run.until_halted():
+                yield
+        except TimeoutError:
+            raise run.refuse(run.halt_or_timeout(None), run.places.here()) from None
+
+    TOOLS.set(
+        ToolBinding(
+            memo=run.services.memos.get,
+            scope=run.scope,
+            labels=lambda: labels_of(run),
+            note=lambda labels: note(run, labels),
+            waiting=waiting,
+            on_result=told,
+        )
+    )
 
 
 def _book_tool(run: TaskRun, rules: ToolRules, hit: Hit) -> None:

@@ -51,6 +51,7 @@ class AskRequest:
         check: The user's own check, or ``None``.
         parameters: Sampling and other parameters in OpenAI's names.
         labels: What the prompt is labelled as: who may be given the reply by a memo.
+        prompt_version: Which version of the prompt it is, for a memo; not part of the digest.
         digest: Digest of messages, tools, schema and parameters: never of model, policy or router
             state.
     """
@@ -64,6 +65,7 @@ class AskRequest:
     check: Check | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     labels: frozenset[str] = frozenset()
+    prompt_version: str = ""
     digest: str
 
     def to(self, settings: ModelSettings, *, logprobs: bool = False) -> ModelRequest:
@@ -88,6 +90,7 @@ def ask_request(
     tools: Sequence[Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     labels: Iterable[str] = (),
+    prompt_version: str = "",
 ) -> AskRequest:
     """Bring what the user gave into canonical form.
 
@@ -123,6 +126,7 @@ def ask_request(
         check=check,
         parameters=parameters or {},
         labels=_labels(labels),
+        prompt_version=prompt_version,
         digest=canonical,
     )
 

@@ -40,6 +40,7 @@ class Step:
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
         labels: Iterable[str] = (),
+        prompt_version: str = "",
     ) -> Reply:
         """Ask the cheapest model whose reply this step accepts.
 
@@ -56,6 +57,8 @@ class Step:
             parameters: Further parameters in OpenAI's names, as ``{"temperature": 0}``.
             labels: What the prompt is labelled as: a memo gives the reply of a ``private`` one to
                 its user only, and keeps nothing of a ``secret`` one.
+            prompt_version: To be changed when a reply to the same prompt should be another: a memo
+                keeps the replies of each version apart.
 
         Raises:
             Halted: If the task's money, time or limits are used up. Let it pass.
@@ -71,6 +74,7 @@ class Step:
             tools=tools,
             parameters=parameters,
             labels=labels,
+            prompt_version=prompt_version,
         )
         if RUNNING.get() is None:
             asked = [request.messages, request.parameters]
@@ -92,6 +96,7 @@ class Step:
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
         labels: Iterable[str] = (),
+        prompt_version: str = "",
     ) -> Reply:
         """The same as :meth:`ask` for a node that is a plain function.
 
@@ -109,6 +114,7 @@ class Step:
                     tools=tools,
                     parameters=parameters,
                     labels=labels,
+                    prompt_version=prompt_version,
                 )
             )
         message = "ask_sync() would block this event loop: use `await step(...).ask(...)` here."
@@ -123,6 +129,7 @@ class Step:
         tools: Sequence[Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
         labels: Iterable[str] = (),
+        prompt_version: str = "",
     ) -> ReplyStream:
         """Ask, and get the text piece by piece.
 
@@ -143,6 +150,7 @@ class Step:
             tools=tools,
             parameters=parameters,
             labels=labels,
+            prompt_version=prompt_version,
         )
         run = running_task()
         return ReplyStream(run, request, run.places.here())

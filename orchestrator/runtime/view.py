@@ -7,6 +7,7 @@ from math import inf
 
 from orchestrator.core.money import Money
 from orchestrator.runtime.context import running_task
+from orchestrator.runtime.labels import note
 from orchestrator.runtime.task_run import TaskRun
 
 SCARCE = 10
@@ -39,6 +40,14 @@ class CurrentTask:
     def task_id(self) -> str:
         """The task's id."""
         return self._run.scope.task_id
+
+    def label(self, *labels: str) -> None:
+        """Say that the task has read something so labelled, for which no step or tool spoke.
+
+        A memo keeps what is asked from now on as narrowly as the labels say (``private``,
+        ``secret``, or the team's own).
+        """
+        note(self._run, labels)
 
     @property
     def remaining(self) -> Remaining:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from orchestrator.core.events import Event, Listener
+from orchestrator.core.events import Event, Listener, MemoFaulted
 from orchestrator.telemetry.log import make_logger
 from orchestrator.telemetry.redaction import redact
+from orchestrator.telemetry.structlog_listener import StructlogListener
 
 
 class Fanout:
@@ -32,6 +33,7 @@ class Fanout:
         """
         self._listeners = tuple(listeners)
         self._logger = make_logger() if logger is None else logger
+        self._has_log = any(isinstance(one, StructlogListener) for one in listeners)
         self._failures: dict[int, int] = {}
         self._lock = threading.Lock()
 
@@ -47,7 +49,9 @@ class Fanout:
         return counts
 
     def __call__(self, event: Event) -> None:
-        """Give ``event`` to every listener."""
+        """Give ``event`` to every listener; a fault of the memo is logged even without a log."""
+        if isinstance(event, MemoFaulted) and not self._has_log:
+            StructlogListener(logger=self._logger)(event)
         for index, listener in enumerate(self._listeners):
             try:
                 listener(event)

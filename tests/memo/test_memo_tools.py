@@ -175,7 +175,7 @@ async def test_a_result_that_cannot_be_read_is_called_for_again(memo, scope, fau
 
 
 async def test_labels_of_the_task_keep_a_result_private(memo, scope, find, calls):
-    private = ToolBinding(memo=memo, scope=scope, labels=frozenset({"private"}))
+    private = ToolBinding(memo=memo, scope=scope, labels=lambda: frozenset({"private"}))
     with bind_tools(private):
         await find("lamp")
     with bind_tools(ToolBinding(memo=memo, scope=scope)):

@@ -113,7 +113,7 @@ async def test_a_renewal_is_paid_as_an_attempt_of_its_own_kind_by_no_task_that_w
     stage, invoked
 ):
     clock = Later()
-    policy = f"{UPKEEP}\nbudgets: {{user: {{limit: 1 USD, per: day}}}}\n{STEPS}"
+    policy = f"{UPKEEP}\nbudgets: {{user: {{limit: 1 USD}}}}\n{STEPS}"
     async with stage.orchestrator(policy, clock=clock) as orchestrator:
         await ask(orchestrator, user="alice")
         clock.hours = 2
