@@ -73,7 +73,7 @@ def _own(
         account: Account | None = account_for(rule, scope, now)
         if account is not None:
             withheld = Money.ZERO if finish else rule.finish_reserve
-            yield Demand(account, rule.limit, withheld)
+            yield Demand(account, rule.serves, withheld)
 
 
 def _room(demand: Demand) -> Money:

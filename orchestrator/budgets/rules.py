@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,6 +11,33 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import ScopeKind
 
 WindowKind = Literal["task", "hour", "day", "week", "month", "total"]
+ThresholdAction = Literal["economize", "notify", "pause-low-priority", "halt", "ask"]
+
+WHOLE = 10_000
+"""All of a budget, in hundredths of a percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What happens once a share of a budget is spent.
+
+    Attributes:
+        share: The share in hundredths of a percent: 8000 is 80 %.
+        action: ``economize``: only the cheapest model, no escalation. ``notify``: tell.
+            ``pause-low-priority``: tasks of low priority halt. ``halt``: the rest is not spent.
+            ``ask``: a person is asked for more.
+    """
+
+    share: int
+    action: ThresholdAction
+
+    def of(self, amount: Money) -> Money:
+        """This share of ``amount``, rounded down to a nano-dollar."""
+        return Money(amount.nano * self.share // WHOLE)
+
+    def __str__(self) -> str:
+        """``80%``."""
+        return f"{Decimal(self.share) / 100:f}%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +51,7 @@ class BudgetRule:
             and ``total`` never end.
         timezone: The IANA time zone of a calendar window.
         finish_reserve: The part that only a ``finish=True`` step may draw on; task budgets only.
+        at: What happens at shares of it.
     """
 
     scope: ScopeKind
@@ -30,6 +59,23 @@ class BudgetRule:
     window: WindowKind = "total"
     timezone: str = "UTC"
     finish_reserve: Money = Money.ZERO
+    at: tuple[Threshold, ...] = ()
+
+    @property
+    def serves(self) -> Money:
+        """What may be spent: the limit, or the share of it at which the policy halts."""
+        halts = (one.of(self.limit) for one in self.at if one.action == "halt")
+        return min(halts, default=self.limit)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked for more when it is used up."""
+        return any(one.action == "ask" for one in self.at)
+
+    @property
+    def watched(self) -> tuple[Threshold, ...]:
+        """The thresholds at which something happens before the end."""
+        return tuple(one for one in self.at if one.action not in ("halt", "ask"))
 
     def __post_init__(self) -> None:
         """Refuse a rule that cannot be meant.

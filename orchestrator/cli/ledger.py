@@ -15,8 +15,8 @@ from orchestrator.cli.output import FAILED, counted, print_json
 from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
+    from orchestrator.ledger.afterwards import Correction
     from orchestrator.ledger.reading import Doubt, Spending
-    from orchestrator.ledger.records import Correction
     from orchestrator.ledger.stored import StoredLedger
     from orchestrator.ledger.verification import Verification
     from orchestrator.reports.reconcile import Matching
@@ -64,7 +64,7 @@ def resolve(
     as_json: JsonOption = False,
 ) -> None:
     """Say what an attempt in doubt cost. The doubt stays on record; the last word stands."""
-    from orchestrator.ledger.records import Correction
+    from orchestrator.ledger.afterwards import Correction
 
     _read(store)
     try:
@@ -99,7 +99,7 @@ def reconcile(
 
     Ends with 1 if a doubt remains.
     """
-    from orchestrator.ledger.records import Correction
+    from orchestrator.ledger.afterwards import Correction
     from orchestrator.reports.reconcile import match
     from orchestrator.reports.usage import read_usage
 

@@ -111,6 +111,23 @@ class ThresholdUnreached(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetThresholdCrossed(Event):
+    """A share of a budget is spent. Told once in a window, by whoever noticed first.
+
+    ``scope`` is the task that noticed; ``budget`` and ``holder`` say whose budget it is, ``share``
+    (``80%``) and ``action`` what the policy says happens from there on.
+    """
+
+    budget: str
+    holder: str
+    window: str
+    share: str
+    action: str
+    limit: Money
+    spent: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoServed(Event):
     """A memo answered an ask instead of a model; ``saved`` is what that would have cost."""
 

@@ -49,6 +49,7 @@ def opening_values(opening: TaskOpening, state: TaskState) -> Row:
         state.epoch,
         state.signal,
         to_us(opening.at),
+        opening.priority,
     )
 
 
@@ -146,7 +147,7 @@ def read_task(row: Row) -> TaskRecord:
         ancestors=tuple(from_json(row[6])),
         tags=from_json(row[7]),
     )
-    input_body, output_encoding, output_body = row[24:27]
+    input_body, output_encoding, output_body = row[25:28]
     opening = TaskOpening(
         scope=scope,
         owner=row[15],
@@ -158,6 +159,7 @@ def read_task(row: Row) -> TaskRecord:
         budget=None if row[11] is None else Money(row[11]),
         timeout_s=row[12],
         parent_key=row[13],
+        priority=row[24],
     )
     return TaskRecord(
         opening=opening,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Correction, NotInDoubt
+from orchestrator.ledger.afterwards import Correction, NotInDoubt
 from orchestrator.ledger.unit import UnitOfWork
 
 

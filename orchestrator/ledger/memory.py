@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
     AttemptIntent,
     AttemptRecord,
-    Correction,
     Decision,
     TaskHistory,
     TaskOpening,
@@ -63,8 +63,8 @@ class MemoryStore:
         self._marks: dict[tuple[str, str, str], None] = {}
         self._decisions: dict[int, Decision] = {}
         self._lessons: dict[int, Lesson] = {}
-        self._corrections: dict[int, tuple[Correction, Money]] = {}
-        self._standing: dict[str, int] = {}
+        self._crossings: dict[Crossing, int] = {}
+        self._corrections: dict[str, tuple[Correction, Money]] = {}
         self._undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
@@ -209,10 +209,9 @@ class MemoryStore:
     def standing(self, seq: int) -> Standing | None:
         """How an attempt is booked; ``None`` while it is open."""
         attempt_id = self._attempt_ids[seq]
-        end = self._end(attempt_id)
-        if end is None:
+        if (end := self._end(attempt_id)) is None:
             return None
-        return Standing(end.end, end.cost.nano, end.overrun.nano, attempt_id in self._standing)
+        return Standing(end.end, end.cost.nano, end.overrun.nano, attempt_id in self._corrections)
 
     def accounts_with(self, ids: Iterable[int]) -> list[AccountRow]:
         """The accounts with these numbers, as copies that the caller may change."""
@@ -220,9 +219,15 @@ class MemoryStore:
 
     def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
         """Store what an attempt really cost; ``overrun`` is the part above its reserve."""
-        number = len(self._corrections)
-        self._put(self._corrections, number, (correction, overrun))
-        self._put(self._standing, self._attempt_ids[seq], number)
+        self._put(self._corrections, self._attempt_ids[seq], (correction, overrun))
+
+    def crossings(self, accounts: Iterable[str]) -> list[Crossing]:
+        """Which thresholds of these accounts were crossed."""
+        return [crossing for crossing in self._crossings if crossing.account in set(accounts)]
+
+    def insert_crossing(self, crossing: Crossing, at_us: int) -> None:
+        """Store that a threshold was crossed for the first time."""
+        self._put(self._crossings, crossing, at_us)
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""
@@ -302,14 +307,9 @@ class MemoryStore:
 
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
         """Attempts whose owner died, without replies; of one task or of all."""
-        return [
-            self._record(attempt_id, with_reply=False)
-            for attempt_id, (_, intent) in self._attempts.items()
-            if task_id in (None, intent.task_id)
-            and attempt_id in self._ends
-            and self._ends[attempt_id].end == "expired"
-            and attempt_id not in self._standing
-        ]
+        found = [self._record(attempt_id, with_reply=False) for attempt_id in self._attempts]
+        mine = [one for one in found if task_id in (None, one.intent.task_id)]
+        return [one for one in mine if one.is_in_doubt]
 
     def accounts(self) -> Iterator[tuple[AccountRow, AccountRow]]:
         """Every account with its seed."""
@@ -320,7 +320,7 @@ class MemoryStore:
         """Every attempt."""
         for attempt_id, (hold, _) in self._attempts.items():
             end = self._end(attempt_id)
-            kind = "settled" if attempt_id in self._standing else None
+            kind = "settled" if attempt_id in self._corrections else None
             yield Fact(
                 attempt_id=attempt_id,
                 reserve=hold.reserve,
@@ -337,10 +337,9 @@ class MemoryStore:
     def _end(self, attempt_id: str) -> AttemptEnd | None:
         """The end of an attempt, with what its newest correction says."""
         end = self._ends.get(attempt_id)
-        number = self._standing.get(attempt_id)
-        if end is None or number is None:
+        if end is None or attempt_id not in self._corrections:
             return end
-        correction, overrun = self._corrections[number]
+        correction, overrun = self._corrections[attempt_id]
         return replace(
             end,
             cost=correction.cost - overrun,

@@ -23,13 +23,14 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger import columns, postgres_sql
+from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.columns import Row, read_hold
 from orchestrator.ledger.lesson_rows import lesson_values
 from orchestrator.ledger.postgres_connection import connect, is_lost, place_from_url
 from orchestrator.ledger.postgres_listener import Listener
 from orchestrator.ledger.postgres_schema import migrate
 from orchestrator.ledger.queries import SqlQueries
-from orchestrator.ledger.records import AttemptIntent, Correction, TaskRecord
+from orchestrator.ledger.records import AttemptIntent, TaskRecord
 from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted, to_us
 from orchestrator.ledger.store import FaultPoint, OutcomeUnknown
 

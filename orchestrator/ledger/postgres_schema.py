@@ -250,10 +250,32 @@ CREATE TRIGGER corrections_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON co
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('corrections is append-only');
 """
 
+_THRESHOLDS: LiteralString = """
+-- Each threshold of a budget is crossed once in a window, whoever notices first.
+CREATE TABLE crossings (
+    account TEXT COLLATE "C" NOT NULL,
+    share BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    at_us BIGINT NOT NULL,
+    PRIMARY KEY (account, share, amount)
+);
+CREATE TRIGGER crossings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON crossings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('crossings is append-only');
+ALTER TABLE tasks ADD COLUMN priority TEXT;
+CREATE TRIGGER tasks_no_other_priority BEFORE UPDATE OF priority ON tasks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('how a task started never changes');
+CREATE OR REPLACE VIEW task_records AS
+SELECT task_id, org, team, agent, "user", tenant, ancestors, tags, graph, policy, input_type,
+    budget, timeout_s, parent_key, at_us, owner, status, epoch, added_budget, extensions, running_s,
+    halt, error, updated_at_us, priority
+FROM tasks;
+"""
+
 MIGRATIONS: Sequence[tuple[LiteralString, LiteralString]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("lessons", _LESSONS),
     ("corrections", _CORRECTIONS),
+    ("thresholds", _THRESHOLDS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

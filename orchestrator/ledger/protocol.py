@@ -7,6 +7,8 @@ from typing import Protocol
 
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.priority import Priority
+from orchestrator.ledger.afterwards import Crossing
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
@@ -80,8 +82,12 @@ class Ledger(Protocol):
         """All that is known of a task's attempts."""
         ...
 
-    async def reserve(self, intent: AttemptIntent, demands: Sequence[Demand]) -> None:
+    async def reserve(
+        self, intent: AttemptIntent, demands: Sequence[Demand], *, priority: Priority = "normal"
+    ) -> None:
         """Hold ``intent.reserve`` on every account or on none, waiting where promise 2 says so.
+
+        Who matters more is served first, though it came later.
 
         Cancelling the caller withdraws a reservation that still waits; one that was just granted
         is released before the cancellation goes on.
@@ -159,6 +165,16 @@ class Ledger(Protocol):
 
     async def balances(self, accounts: Sequence[Account]) -> Sequence[Balance]:
         """The balance of each account, in order."""
+        ...
+
+    async def levels(
+        self, accounts: Sequence[Account]
+    ) -> tuple[Sequence[Balance], frozenset[Crossing]]:
+        """The balance of each account, in order, and which of their thresholds were crossed."""
+        ...
+
+    async def cross(self, crossing: Crossing) -> bool:
+        """Note that a threshold was crossed; whether nobody noted it before, in any process."""
         ...
 
     async def expire_overdue(self) -> int:

@@ -16,17 +16,11 @@ from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.scope import HOLDER_KINDS
 from orchestrator.ledger import columns, lesson_rows
+from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import (
-    Account,
-    AttemptRecord,
-    Correction,
-    TaskHistory,
-    TaskOpening,
-    TaskRecord,
-)
+from orchestrator.ledger.records import Account, AttemptRecord, TaskHistory, TaskOpening, TaskRecord
 from orchestrator.ledger.rows import (
     AccountRow,
     Body,
@@ -104,8 +98,8 @@ class SqlQueries(ABC):
         self._change(
             'INSERT INTO tasks (task_id, org, team, agent, "user", tenant, ancestors, tags, graph,'
             " policy, input_type, budget, timeout_s, parent_key, at_us, owner, status, epoch,"
-            " signal, updated_at_us)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " signal, updated_at_us, priority)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [columns.opening_values(opening, state)],
         )
         holders = [(kind, scope.identity(kind)) for kind in HOLDER_KINDS]
@@ -228,6 +222,18 @@ class SqlQueries(ABC):
                     to_us(correction.at),
                 )
             ],
+        )
+
+    def crossings(self, accounts: Iterable[str]) -> list[Crossing]:
+        """Which thresholds of these accounts were crossed."""
+        statement = "SELECT account, share, amount FROM crossings WHERE account = ?"
+        return [Crossing(*row) for key in accounts for row in self._query(statement, (key,))]
+
+    def insert_crossing(self, crossing: Crossing, at_us: int) -> None:
+        """Store that a threshold was crossed for the first time."""
+        self._change(
+            "INSERT INTO crossings (account, share, amount, at_us) VALUES (?, ?, ?, ?)",
+            [(*crossing, at_us)],
         )
 
     def insert_body(self, body: Body) -> None:

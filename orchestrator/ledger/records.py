@@ -10,6 +10,7 @@ from typing import Literal
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.priority import Priority
 from orchestrator.core.scope import Scope, ScopeKind
 from orchestrator.core.usage import Usage
 
@@ -182,27 +183,6 @@ class AttemptEnd:
     saved_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """What an attempt in doubt really cost, once somebody knows.
-
-    The doubt itself stays as it was written; the newest correction of an attempt stands.
-
-    Attributes:
-        attempt_id: The attempt, whose owner died.
-        cost: What it cost, as the provider says; above the reserve it is an overrun.
-        certainty: How sure ``cost`` is.
-        source: Who says so (``usage.csv:12``, ``by hand``).
-        at: When.
-    """
-
-    attempt_id: str
-    cost: Money
-    certainty: Literal["known", "estimated"]
-    source: str
-    at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
     """An intent with its end, which shows what was corrected; ``None`` while it is open."""
@@ -214,6 +194,12 @@ class AttemptRecord:
     def is_hit(self) -> bool:
         """Whether a memo or a person answered instead of a model."""
         return self.intent.kind in UNASKED
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether its owner died, and nobody has said yet what it cost."""
+        end = self.end
+        return end is not None and end.end == "expired" and end.certainty == "unknown"
 
     @property
     def was_sent(self) -> bool:
@@ -278,6 +264,7 @@ class TaskOpening:
         input_body: The input; a crash may leave no checkpoint to take it from.
         budget: The task's own budget when ``run`` lowered the policy's.
         timeout_s: The task's own timeout when ``run`` lowered the policy's.
+        priority: The task's own priority, where ``run`` gave one.
         parent_key: The journal key in the parent task, for a task run inside another.
         at: When.
     """
@@ -292,6 +279,7 @@ class TaskOpening:
     budget: Money | None = None
     timeout_s: float | None = None
     parent_key: str | None = None
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,10 +377,6 @@ class TaskSignalled(Exception):  # noqa: N818 - control flow between ledger and 
         """Carry the reason."""
         super().__init__(reason)
         self.reason = reason
-
-
-class NotInDoubt(ValueError):  # noqa: N818 - names the fact
-    """An attempt that is open, or whose end is sure, was to be corrected."""
 
 
 class AlreadyEnded(Exception):  # noqa: N818 - names the fact

@@ -259,11 +259,38 @@ FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
 LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
 """
 
+_THRESHOLDS = """
+-- Each threshold of a budget is crossed once in a window, whoever notices first.
+CREATE TABLE crossings (
+    account TEXT NOT NULL,
+    share INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    PRIMARY KEY (account, share, amount)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE tasks ADD COLUMN priority TEXT;
+CREATE TRIGGER tasks_no_other_priority BEFORE UPDATE OF priority ON tasks
+BEGIN SELECT RAISE(ABORT, 'how a task started never changes'); END;
+DROP VIEW task_records;
+CREATE VIEW task_records AS
+SELECT task_id, org, team, agent, user, tenant, ancestors, tags, graph, policy, input_type,
+    budget, timeout_s, parent_key, at_us, owner, status, epoch, added_budget, extensions, running_s,
+    halt, error, updated_at_us, priority
+FROM tasks;
+"""
+
 MIGRATIONS: Sequence[tuple[str, str]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("savings", _SAVINGS),
     ("lessons", _LESSONS),
     ("corrections", _CORRECTIONS + _append_only("corrections", "number = new.number")),
+    (
+        "thresholds",
+        _THRESHOLDS
+        + _append_only(
+            "crossings", "account = new.account AND share = new.share AND amount = new.amount"
+        ),
+    ),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -9,15 +9,9 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import (
-    Account,
-    AttemptRecord,
-    Correction,
-    TaskHistory,
-    TaskOpening,
-    TaskRecord,
-)
+from orchestrator.ledger.records import Account, AttemptRecord, TaskHistory, TaskOpening, TaskRecord
 from orchestrator.ledger.rows import (
     AccountRow,
     Body,
@@ -153,6 +147,14 @@ class Store(Protocol):
 
     def insert_correction(self, seq: int, correction: Correction, *, overrun: Money) -> None:
         """Store what an attempt really cost; ``overrun`` is the part above its reserve."""
+        ...
+
+    def crossings(self, accounts: Iterable[str]) -> list[Crossing]:
+        """Which thresholds of these accounts were crossed."""
+        ...
+
+    def insert_crossing(self, crossing: Crossing, at_us: int) -> None:
+        """Store that a threshold was crossed for the first time."""
         ...
 
     def insert_body(self, body: Body) -> None:

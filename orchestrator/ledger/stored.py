@@ -12,7 +12,9 @@ from orchestrator.core.clock import Clock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book, correcting, forgetting
+from orchestrator.core.priority import Priority
+from orchestrator.ledger import book, correcting, crossings, forgetting
+from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.lesson_rows import check_lessons
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.operation import Answer, Operation, Urgency
@@ -22,7 +24,6 @@ from orchestrator.ledger.records import (
     AttemptIntent,
     AttemptRecord,
     Balance,
-    Correction,
     Decision,
     Demand,
     Forgotten,
@@ -31,6 +32,7 @@ from orchestrator.ledger.records import (
     TaskOpening,
     TaskRecord,
 )
+from orchestrator.ledger.rows import to_us
 from orchestrator.ledger.store import Store
 from orchestrator.ledger.unit import UnitOfWork
 from orchestrator.ledger.validation import (
@@ -146,8 +148,12 @@ class StoredLedger:
         """All that is known of a task's attempts."""
         return await self._ask(lambda unit: unit.flushed().history(task_id), urgency="read")
 
-    async def reserve(self, intent: AttemptIntent, demands: Sequence[Demand]) -> None:
+    async def reserve(
+        self, intent: AttemptIntent, demands: Sequence[Demand], *, priority: Priority = "normal"
+    ) -> None:
         """Hold ``intent.reserve`` on every account or on none, waiting where promise 2 says so.
+
+        Who matters more is served first, though it came later.
 
         Cancelling the caller withdraws it: a hold that was just granted is released before the
         cancellation goes on.
@@ -163,7 +169,7 @@ class StoredLedger:
         check_intent(intent)
         check_demands(demands)
         answer = Answer()
-        self._writer.submit(Ask(answer, intent, demands))
+        self._writer.submit(Ask(answer, intent, demands, priority=priority))
         try:
             await answer.future
         except asyncio.CancelledError:
@@ -274,6 +280,22 @@ class StoredLedger:
         Of an account that was never booked on: what its holder spent in its window so far.
         """
         return await self._ask(lambda unit: unit.balances(accounts), urgency="read")
+
+    async def levels(
+        self, accounts: Sequence[Account]
+    ) -> tuple[Sequence[Balance], frozenset[Crossing]]:
+        """The balance of each account, in order, and which of their thresholds were crossed."""
+
+        def run(unit: UnitOfWork) -> tuple[Sequence[Balance], frozenset[Crossing]]:
+            balances = [unit.account(account).balance() for account in accounts]
+            return balances, frozenset(unit.flushed().crossings(one.key for one in accounts))
+
+        return await self._ask(run, urgency="read")
+
+    async def cross(self, crossing: Crossing) -> bool:
+        """Note that a threshold was crossed; whether nobody noted it before, in any process."""
+        at_us = to_us(self._clock.now())
+        return await self._ask(lambda unit: crossings.cross(unit, crossing, at_us))
 
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.

@@ -15,11 +15,11 @@ from datetime import datetime
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
+from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.codec import encode_halt
 from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
-    Correction,
     Decision,
     Demand,
     TaskClosing,

@@ -1,8 +1,8 @@
 """Who waits for money, and where: promise 2's queues, in this process.
 
-A waiter holds nothing. It queues at the account that is short, in order of arrival, and is judged
-again when something changes there, so nothing polls and nothing can deadlock: an account is only
-waited for while an attempt holds part of it, and every attempt ends.
+A waiter holds nothing. It queues at the account that is short, by priority and then by arrival, and
+is judged again when something changes there, so nothing polls and nothing can deadlock: an account
+is only waited for while an attempt holds part of it, and every attempt ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from orchestrator.core.priority import TURN, Priority
 from orchestrator.ledger import book
 from orchestrator.ledger.operation import REFUSALS, Answer, Operation
 from orchestrator.ledger.records import AttemptIntent, Demand
@@ -25,20 +26,27 @@ class Ask(Operation):
     Attributes:
         intent: The attempt.
         demands: What it asks of each account of its path.
-        ticket: Its place in the order of arrival.
+        priority: How much its task matters.
+        ticket: Its turn: by priority, then by arrival.
         wait_at: Key of the account it waits at; ``None`` if it does not wait.
     """
 
-    __slots__ = ("demands", "intent", "ticket", "wait_at")
+    __slots__ = ("demands", "intent", "priority", "ticket", "wait_at")
 
     def __init__(
-        self, answer: Answer | None, intent: AttemptIntent, demands: Sequence[Demand]
+        self,
+        answer: Answer | None,
+        intent: AttemptIntent,
+        demands: Sequence[Demand],
+        *,
+        priority: Priority = "normal",
     ) -> None:
         """Not yet arrived."""
         super().__init__(answer, tasks=(intent.task_id,), holds=(intent.attempt_id,))
         self.intent = intent
         self.demands = demands
-        self.ticket = 0
+        self.priority: Priority = priority
+        self.ticket = (TURN[priority], 0)
         self.wait_at: str | None = None
 
     def want(self, wanted: Wanted) -> None:
@@ -48,7 +56,7 @@ class Ask(Operation):
 
 
 by_ticket = attrgetter("ticket")
-"""The order of arrival."""
+"""Whose turn it is: by priority, then by arrival."""
 
 
 class Waiting:
@@ -69,7 +77,8 @@ class Waiting:
     def arrive(self, unit: UnitOfWork, ask: Ask) -> bool:
         """Judge a newcomer: whether it has its answer, or waits for it."""
         self._tickets += 1
-        ask.ticket, ask.wait_at, ask.error = self._tickets, None, None
+        ask.ticket = (TURN[ask.priority], self._tickets)
+        ask.wait_at, ask.error = None, None
         if ask.intent.attempt_id in self._asks:
             ask.error = ValueError(f"attempt {ask.intent.attempt_id} waits already")
             return True

@@ -113,6 +113,8 @@ class CrossChecks:
                 continue
             if upper.limit is not None and lower.limit is not None:
                 yield (*path, "limit"), lower.limit > upper.limit, "lower it or remove it"
+            halts = _serves(lower) > _serves(upper)
+            yield (*path, "at"), halts and lower.limit == upper.limit, "halt no later"
             for name in ("per", "timezone"):
                 if not isinstance(lower, TaskBudgetDocument):
                     differs = getattr(lower, name) != getattr(upper, name)
@@ -189,8 +191,10 @@ class CrossChecks:
         for path, budget in _budgets_of(self.document):
             if budget.limit is None:
                 self._report(path, "lacks `limit`; write `limit: 0.25 USD`")
-            elif isinstance(budget, TaskBudgetDocument) and budget.finish_reserve >= budget.limit:
-                message = f"must be below the limit ({budget.limit}), or no step could ever start"
+            elif isinstance(budget, TaskBudgetDocument) and budget.finish_reserve >= (
+                serves := _serves(budget)
+            ):
+                message = f"must be below the limit ({serves}), or no step could ever start"
                 self._report((*path, "finish_reserve"), f"{message}; lower it")
 
     def _prices(self, quotes: Mapping[str, Quote | None]) -> None:
@@ -212,11 +216,11 @@ class CrossChecks:
         groups |= {name: step.models for name, step in self.document.steps.items() if step.models}
         for path, budget in _budgets_of(self.document):
             reserve = getattr(budget, "finish_reserve", Money.ZERO)
-            if budget.limit is None or reserve >= budget.limit:
+            if budget.limit is None or reserve >= _serves(budget):
                 continue  # said elsewhere
             for step, candidates in groups.items():
                 bound, model = self._cheapest(candidates, quotes)
-                if budget.limit - reserve < bound:
+                if _serves(budget) - reserve < bound:
                     tokens = self.document.models[model].max_output_tokens
                     left = f" less its finish_reserve ({reserve})" if reserve else ""
                     where = f" of step `{step}`" if step else ""
@@ -269,3 +273,9 @@ def _budgets_of(
             yield ("budgets", scope), budget
     if document.memo is not None and document.memo.upkeep is not None:
         yield ("memo", "upkeep"), document.memo.upkeep
+
+
+def _serves(budget: BudgetDocument | TaskBudgetDocument) -> Money:
+    """What may be spent of a budget: less than its limit where it halts earlier."""
+    limit = budget.limit or Money.ZERO
+    return min((one.of(limit) for one in budget.at if one.action == "halt"), default=limit)

@@ -132,10 +132,22 @@ NOT_BUILT = Written(
     text_only=False,
 )
 THRESHOLDS = Written(
+    values.read_shared_thresholds,
+    "share and action",
+    "{80%: notify, 100%: halt}",
+    {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": "^[0-9]+(\\.[0-9]+)? ?%$"},
+        "additionalProperties": {"enum": [one for one in values.ACTIONS if one != "ask"]},
+    },
+    text_only=False,
+)
+TASK_THRESHOLDS = Written(
     values.read_thresholds,
-    "`{100%: halt}`",
-    "{100%: halt}",
-    {"const": {"100%": "halt"}},
+    "share and action",
+    "{80%: economize, 100%: ask}",
+    {**THRESHOLDS.schema, "additionalProperties": {"enum": list(values.ACTIONS)}},
     text_only=False,
 )
 LABELS = Written(

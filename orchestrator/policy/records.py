@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from orchestrator.budgets.rules import BudgetRule
+from orchestrator.core.priority import Priority
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolTable
 from orchestrator.memo.settings import MemoTable, StoreSettings
@@ -48,6 +49,7 @@ class AgentPolicy:
         keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
             30 days after a halt.
         durability: When checkpoints are written.
+        priority: How much its tasks matter where money is short.
     """
 
     org: str
@@ -66,6 +68,7 @@ class AgentPolicy:
     server_errors: ServerErrors
     keep_bodies: timedelta | None
     durability: Durability
+    priority: Priority = "normal"
 
     def version_of(self, step: str) -> str:
         """Digest of what decides who answers ``step`` and which reply passes its checks.

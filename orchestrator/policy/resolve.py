@@ -48,6 +48,7 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
         durability=document.durability,
+        priority=document.priority,
     )
 
 
@@ -87,10 +88,15 @@ def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
                 limit=budget.limit,
                 window="task",
                 finish_reserve=budget.finish_reserve,
+                at=budget.at,
             )
         else:
             rule = BudgetRule(
-                scope=scope, limit=budget.limit, window=budget.per, timezone=budget.timezone
+                scope=scope,
+                limit=budget.limit,
+                window=budget.per,
+                timezone=budget.timezone,
+                at=budget.at,
             )
         rules.append(rule)
     return tuple(rules)
@@ -134,7 +140,11 @@ def _upkeep(memo: MemoHomeDocument | None) -> BudgetRule | None:
         return None
     assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
     return BudgetRule(
-        scope="upkeep", limit=budget.limit, window=budget.per, timezone=budget.timezone
+        scope="upkeep",
+        limit=budget.limit,
+        window=budget.per,
+        timezone=budget.timezone,
+        at=budget.at,
     )
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import get_args
 from urllib.parse import urlsplit
 
+from orchestrator.budgets.rules import WHOLE, Threshold, ThresholdAction
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.money import Money
 from orchestrator.memo.sharing import PRIVATE, SECRET, Share
@@ -23,6 +24,7 @@ MAX_SECONDS = 10 * 365 * 86_400
 MAX_TEXT = 2_000
 MAX_NAME = 100
 MAX_CHOICES = 20
+ACTIONS: tuple[ThresholdAction, ...] = get_args(ThresholdAction)
 BUILT_IN_LABELS = (PRIVATE, SECRET)
 ON = ("on", "yes", "true")
 OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
@@ -37,6 +39,7 @@ SIZE_UNITS = MappingProxyType(
 MIN_SIZE, MAX_SIZE = 10**6, 2**40
 MEMO_STORES = ("redis", "rediss", "unix")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SHARE = re.compile(r"((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,4})?) ?%")
 MODEL = re.compile(r"[A-Za-z0-9_-]+/\S+")
 
 
@@ -316,10 +319,37 @@ def read_labels(value: object) -> dict[str, str]:
     return value
 
 
-def read_thresholds(value: object) -> None:
-    """``{100%: halt}``, which is what happens in any case."""
-    if value != {"100%": "halt"}:
-        message = (
-            "is not built yet, except for `{100%: halt}`, which also holds without it; remove it"
-        )
+def read_thresholds(value: object) -> tuple[Threshold, ...]:
+    """``{80%: economize, 100%: halt}``, lowest first."""
+    if not isinstance(value, dict) or not value:
+        message = "is no mapping of shares; write for example `{80%: economize, 100%: halt}`"
         raise ValueError(message)
+    found = sorted(_threshold(str(share), action) for share, action in value.items())
+    if len({share for share, _ in found}) < len(found):
+        message = "names the same share twice; keep one"
+        raise ValueError(message)
+    return tuple(Threshold(share, action) for share, action in found)
+
+
+def read_shared_thresholds(value: object) -> tuple[Threshold, ...]:
+    """The same for a budget that tasks share: no single task can ask for more of it."""
+    found = read_thresholds(value)
+    if any(one.action == "ask" for one in found):
+        message = "only `budgets.task` can `ask`: what is granted is for one task; write `halt`"
+        raise ValueError(message)
+    return found
+
+
+def _threshold(text: str, action: object) -> tuple[int, ThresholdAction]:
+    match = SHARE.fullmatch(text)
+    share = Decimal(match[1]) * 100 if match else Decimal(0)
+    if share != share.to_integral_value() or not 0 < share <= WHOLE:
+        message = f"{shown(text)} is no share; write a percentage up to `100%`, as in `80%`"
+        raise ValueError(message)
+    if action not in ACTIONS:
+        message = f"{shown(str(action))} at {text} is unknown; write one of {choices(ACTIONS)}"
+        raise ValueError(message)
+    if action == "ask" and share != WHOLE:
+        message = "a person is asked when all is spent; write `100%: ask`"
+        raise ValueError(message)
+    return int(share), action

@@ -12,6 +12,7 @@ from orchestrator.core.durations import parse_duration
 from orchestrator.core.errors import ResumeError
 from orchestrator.core.ids import TASK_ID_PATTERN
 from orchestrator.core.money import Money
+from orchestrator.core.priority import PRIORITIES, Priority
 from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.records import TaskRecord
 from orchestrator.ledger.validation import MAX_NANO, check_text
@@ -59,8 +60,9 @@ def amount(value: Amount) -> Money:
     return money
 
 
-def amount_above(finish_reserve: Money) -> Callable[[Amount], Money]:
+def amount_above(policy: AgentPolicy) -> Callable[[Amount], Money]:
     """A reader of a task's own budget: with all of it kept for the end, nothing could start."""
+    finish_reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
 
     def read(value: Amount) -> Money:
         money = amount(value)
@@ -78,6 +80,31 @@ def amount_above(finish_reserve: Money) -> Callable[[Amount], Money]:
 def seconds(value: Duration) -> float:
     """Read a duration: ``timedelta``, a number of seconds, or text as ``"5m"``."""
     return parse_duration(value)
+
+
+def priority(value: object) -> Priority:
+    """Read a priority."""
+    found = next((one for one in PRIORITIES if one == value), None)
+    if found is None:
+        message = f"a priority is one of {', '.join(PRIORITIES)}, not {value!r}"
+        raise ValueError(message)
+    return found
+
+
+def granted(more: Money | None, answer: Any) -> Money:
+    """What a person grants who was asked for more money.
+
+    Raises:
+        ValueError: If the answer is no amount, or ``add_budget`` says something too.
+    """
+    if more is not None:
+        message = "add_budget and answer both say how much more may be spent: pass one of them"
+        raise ValueError(message)
+    try:
+        return amount(answer)
+    except (TypeError, ValueError) as error:
+        message = f"answer: {error}"
+        raise ValueError(message) from error
 
 
 def name(value: object) -> str:

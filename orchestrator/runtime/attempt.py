@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -28,9 +29,11 @@ from orchestrator.ledger.records import (
 )
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
 from orchestrator.runtime.actions import Action
+from orchestrator.runtime.granting import asked
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
 from orchestrator.runtime.slot import Slot
+from orchestrator.runtime.thresholds import look
 
 if TYPE_CHECKING:
     from orchestrator.runtime.task_run import TaskRun
@@ -95,6 +98,8 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
         await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
         raise
     reply = await _book(run, order, intent, outcome)
+    with suppress(LedgerUnavailable):  # what is booked is: the next to look tells of it
+        await look(run)
     match outcome:
         case ModelCallError():
             raise outcome
@@ -111,7 +116,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     now = run.clock.now()
     # What a memo asks anew is of that kind altogether, and no one is to wait for its sake.
     upkeep = cast("AttemptKind | None", run.scope.tags.get(UPKEEP))
-    asked = run.demands(now, finish=order.finish)
+    wanted = run.demands(now, finish=order.finish)
     on_wire_s = run.deadline.within(run.attempt_timeout_s(order.step))
     intent = AttemptIntent(
         attempt_id=new_attempt_id(),
@@ -133,11 +138,13 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         raise AttemptRefused(run.halt_or_timeout(order.step))
     try:
         async with order.slot.during("waiting", run.deadline.remaining_s):
-            await run.ledger.reserve(intent, giving_way(asked) if upkeep else asked)
+            demands = giving_way(wanted) if upkeep else wanted
+            await run.ledger.reserve(intent, demands, priority=run.priority)
     except TimeoutError:
         raise AttemptRefused(run.halt_or_timeout(order.step)) from None
     except BudgetShort as short:
-        raise AttemptRefused(budget_halt(short, need=intent.reserve, step=order.step)) from short
+        halt = budget_halt(short, need=intent.reserve, step=order.step)
+        raise AttemptRefused(asked(run, halt, intent.reserve)) from short
     except TaskSignalled as signalled:
         raise AttemptRefused(run.signalled(signalled.reason)) from None
     except (Fenced, LedgerUnavailable) as error:

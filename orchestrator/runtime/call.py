@@ -25,6 +25,7 @@ from orchestrator.runtime.questions import answered, ask_person, book_answer
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
+from orchestrator.runtime.thresholds import heed
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
     """Ask one candidate after the other until a reply is accepted, or none could help."""
     run, place = asking.run, asking.place
     failures: list[ModelCallError] = []
+    asking.economizes = await heed(run, place, asking.request.step)
     while (action := asking.chooser.next(judged)) is not None:
         stop_if_halted(asking)
         try:

@@ -100,6 +100,8 @@ class Chooser:
             if one.settings.name not in answered and one.name not in self._tried
         ]
         affordable = [one for one in open_to if self._fits(one)] or open_to
+        if self.errand.economizes:
+            affordable = [] if judged else affordable[:1]
         if not affordable:
             return None
         step = self.knowledge.step(self.key)

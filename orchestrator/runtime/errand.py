@@ -36,6 +36,7 @@ class Errand:
         on_text: Told of each piece of a streamed reply.
         shown: Whether a piece was told.
         cost: What it has cost so far.
+        economizes: Whether only the cheapest is asked, and no check that costs.
         logprobs: Whether the log-probabilities of its replies are wanted.
     """
 
@@ -47,6 +48,7 @@ class Errand:
     shown: bool = False
     cost: Money = Money.ZERO
     logprobs: bool = False
+    economizes: bool = False
 
     def show(self, text: str) -> None:
         """Hand on a piece of a streamed reply."""

@@ -13,6 +13,7 @@ from langgraph.types import Interrupt
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.halt import Halted
 from orchestrator.runtime.context import TOOL_START, ToolStart
+from orchestrator.runtime.granting import interrupts
 from orchestrator.runtime.tools import GOVERNED, arguments_digest
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ class GovernedHandler(BaseCallbackHandler):
     """Counts node and tool starts, and turns a refusal into an interrupt.
 
     LangGraph keeps the work of siblings, and re-runs only the node in question on resume, when a
-    node ends with an interrupt that asks nothing. User code cannot raise that reliably (it may
-    swallow what we raise in it), but a callback runs after user code and has the last word.
+    node ends with an interrupt, which asks nothing or a person for more money. User code cannot
+    raise that reliably (it may swallow what we raise in it), but a callback runs after user code
+    and has the last word.
     """
 
     raise_error = True
@@ -52,19 +54,19 @@ class GovernedHandler(BaseCallbackHandler):
         place = self._run.places.enter(run_id, parent_run_id, name, metadata or {})
         if place is not None and not self._run.node_may_start(place):
             self._run.places.leave(run_id)
-            raise GraphInterrupt
+            raise self._interrupt(None)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A node failed: if it was refused, it is not a failure."""
         place = self._run.places.leave(run_id)
         if self._run.was_refused(place) or _carries_refusal(error):
-            raise _interrupt(place) from error
+            raise self._interrupt(place) from error
 
     def on_chain_end(self, outputs: dict[str, Any], *, run_id: UUID, **kwargs: Any) -> None:
         """A node returned: if it was refused, what it returned is no result."""
         place = self._run.places.leave(run_id)
         if self._run.was_refused(place):
-            raise _interrupt(place)
+            raise self._interrupt(place)
 
     def on_tool_start(
         self,
@@ -86,7 +88,7 @@ class GovernedHandler(BaseCallbackHandler):
             asked = place.key(f"tool:{name}", arguments_digest({"input": input_str}))
             if self._run.tool_may_start(place, f"{name}|{asked}"):
                 self._run.places.leave(run_id)
-                raise GraphInterrupt
+                raise self._interrupt(None)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool returned.
@@ -114,11 +116,11 @@ class GovernedHandler(BaseCallbackHandler):
         if start := self._started.pop(run_id, None):
             start.is_claimed = True
 
-
-def _interrupt(place: Place | None) -> GraphInterrupt:
-    """What ends a node that was refused: an interrupt with the questions it asks, if any."""
-    questions = {} if place is None else place.questions
-    return GraphInterrupt([Interrupt(asked, key) for key, asked in questions.items()])
+    def _interrupt(self, place: Place | None) -> GraphInterrupt:
+        """What ends a node that was refused: an interrupt with the questions it asks, if any."""
+        questions = {} if place is None else place.questions
+        asked = [Interrupt(question, key) for key, question in questions.items()]
+        return GraphInterrupt([*asked, *interrupts(self._run.halt)])
 
 
 def _carries_refusal(error: BaseException) -> bool:

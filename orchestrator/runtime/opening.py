@@ -69,6 +69,7 @@ def open_run(
         ),
         deadline=deadline,
         purse=Purse({} if own is None else _judging(own)),
+        priority=parent.priority if parent else opening.priority or policy.priority,
         parent=parent,
         committed=sum((_committed(history) for history in histories.values()), Money.ZERO),
     )

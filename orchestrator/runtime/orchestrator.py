@@ -14,6 +14,7 @@ from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.events import Listener
 from orchestrator.core.money import Money
+from orchestrator.core.priority import Priority
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.records import TaskOpening
 from orchestrator.limits.settings import parse_extensions
@@ -26,6 +27,7 @@ from orchestrator.runtime.bodies import pack
 from orchestrator.runtime.context import OPENED, RUNNING
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.feedback import score_of, teach
+from orchestrator.runtime.granting import is_about_money
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
 from orchestrator.runtime.results import TaskResult
@@ -93,8 +95,6 @@ class Orchestrator:
             PolicyError: If anything in it is wrong, with every mistake.
         """
         return cls(load_policy(path), store=store, client=client, clock=clock, listeners=listeners)
-
-    # Opening and closing
 
     async def __aenter__(self) -> Self:
         """Open the ledger and the checkpoints, and load what is slow to load.
@@ -178,8 +178,6 @@ class Orchestrator:
         if OPENED.get() is self:
             OPENED.set(self._around)
 
-    # Running tasks
-
     async def run(
         self,
         graph: Graph,
@@ -192,6 +190,7 @@ class Orchestrator:
         task_id: str | None = None,
         budget: arguments.Amount | None = None,
         timeout: arguments.Duration | None = None,  # noqa: ASYNC109 - the task's, not this call's
+        priority: Priority | None = None,
     ) -> TaskResult:
         """Run ``graph`` as one task of ``agent`` until it completes, halts or fails.
 
@@ -199,8 +198,7 @@ class Orchestrator:
         the budgets and limits of both, and when the node is run again it is found again.
 
         Args:
-            graph: A ``StateGraph``, a compiled graph (its checkpointer is replaced in a copy), or
-                ``"module:name"``.
+            graph: A ``StateGraph``, a compiled one (a copy of which is run) or ``"mod:name"``.
             input: The graph's input.
             agent: The agent's name, as costs are attributed and policies are looked up.
             user: The end user, for budgets per user.
@@ -209,6 +207,7 @@ class Orchestrator:
             task_id: An id of your own; it must be new.
             budget: Lowers the policy's task budget; more than its ``finish_reserve``.
             timeout: Lowers the policy's timeout.
+            priority: ``low``, ``normal`` or ``high``; in another task that one's counts.
 
         Raises:
             TaskExists: If ``task_id`` is taken.
@@ -218,7 +217,6 @@ class Orchestrator:
         """
         tasks = self._opened()
         policy = self.policy.agent(agent)
-        reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
         parent = tasks.around(RUNNING.get())
         given = arguments.Arguments()
         body = given.take("input", (input,), lambda boxed: pack(boxed[0])) or ("", b"")
@@ -242,9 +240,10 @@ class Orchestrator:
             policy=self.policy.path,
             input_type=body[0],
             input_body=body[1],
-            budget=given.take("budget", budget, arguments.amount_above(reserve)),
+            budget=given.take("budget", budget, arguments.amount_above(policy)),
             timeout_s=given.take("timeout", timeout, arguments.seconds),
             parent_key=parent_key,
+            priority=given.take("priority", priority, arguments.priority),
             at=self._clock.now(),
         )
         given.done()
@@ -270,7 +269,8 @@ class Orchestrator:
                 ``"module:name"``.
             add_budget: Raises the task's own budget.
             extend: Raises its limits: ``{"timeout": "5m", "model_calls": 20}``.
-            answer: What the graph's own ``interrupt()`` returns.
+            answer: What the graph's own ``interrupt()`` returns; where the task asks for more money
+                (``100%: ask``), how much, in USD.
 
         Raises:
             TaskNotFound: If the ledger knows no such task.
@@ -283,6 +283,8 @@ class Orchestrator:
         given.done()
         longer = None if extend is None else parse_extensions(extend)
         record = await tasks.find(task_id)
+        if answer is not None and is_about_money(record.halt):
+            more, answer = arguments.granted(more, answer), None
         if record.status == "completed":
             return await tasks.result(record)
         parent = parent_of(record, RUNNING.get())
@@ -317,8 +319,6 @@ class Orchestrator:
         """
         await self._opened().stop(task_id, "cancelled")
 
-    # What it learns from
-
     async def feedback(
         self,
         task_id: str,
@@ -343,8 +343,6 @@ class Orchestrator:
         assert self._services is not None
         await teach(self._services, await tasks.find(task_id), said, step)
 
-    # The memo
-
     async def touch(
         self, source: str, version: str | None = None, *, tenant: str | None = None
     ) -> str | None:
@@ -363,8 +361,6 @@ class Orchestrator:
         assert self._services is not None
         memo = self._services.memos.get()
         return await memo.touch(tenant or self.policy.everyone.team, source, version)
-
-    # The sync edge
 
     def run_sync(
         self,

@@ -59,7 +59,7 @@ async def paid_checks(errand: Errand, paid: JournaledReply) -> tuple[CheckResult
     step = errand.run.policy.steps[errand.request.step]
     if paid.from_memo:
         return _remembered(paid.checks)
-    asked = [_agreement(errand, paid), _judge(errand, paid)]
+    asked = [] if errand.economizes else [_agreement(errand, paid), _judge(errand, paid)]
     checks = sorted((one for one in asked if one), key=lambda one: one.action.bound)
     results: list[CheckResult] = []
     for check in checks:

@@ -19,6 +19,7 @@ from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.events import Event, TaskHalted
 from orchestrator.core.halt import Halt, Halted, HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.priority import Priority
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.protocol import Ledger
 from orchestrator.ledger.records import Demand
@@ -54,6 +55,7 @@ class TaskRun:
         journal: What it was already answered.
         gauge: Its counters.
         deadline: When its time is over.
+        priority: How much it matters: that of the outermost task.
         parent: The run it is a part of, if it runs inside another task.
         halt: Why it stops; latched, the first reason stays.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
@@ -74,6 +76,7 @@ class TaskRun:
     gauge: Gauge
     deadline: Deadline
     purse: Purse
+    priority: Priority = "normal"
     parent: TaskRun | None = None
     halt: Halt | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,8 +116,6 @@ class TaskRun:
         """Tell the listeners."""
         self.services.emit(event)
 
-    # What it may spend
-
     def demands(self, now: datetime, *, finish: bool) -> tuple[Demand, ...]:
         """What one attempt asks of every budget that counts it, those of the parents included."""
         inherited = self.parent.demands(now, finish=finish) if self.parent else ()
@@ -136,7 +137,7 @@ class TaskRun:
         around = self.parent.money_left() if self.parent else None
         left = [around] if around is not None else []
         left += [
-            max(rule.limit - rule.finish_reserve - self.committed, Money.ZERO)
+            max(rule.serves - rule.finish_reserve - self.committed, Money.ZERO)
             for rule in self.rules
             if rule.scope == "task"
         ]
@@ -144,7 +145,7 @@ class TaskRun:
 
     def money_allowed_nano(self) -> int | None:
         """The task's own budget, its finish reserve left out."""
-        own = [rule.limit - rule.finish_reserve for rule in self.rules if rule.scope == "task"]
+        own = [rule.serves - rule.finish_reserve for rule in self.rules if rule.scope == "task"]
         return min(own).nano if own else None
 
     # How it stops

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from orchestrator.core.events import (
     AttemptEnded,
     AttemptStarted,
+    BudgetThresholdCrossed,
     Event,
     MemoFaulted,
     MemoServed,
@@ -25,6 +26,8 @@ from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.telemetry.log import make_logger
 from orchestrator.telemetry.redaction import redact
+
+_WARNINGS = (TaskHalted, ThresholdUnreached, BudgetThresholdCrossed)
 
 
 class StructlogListener:
@@ -48,9 +51,9 @@ class StructlogListener:
     def __call__(self, event: Event) -> None:
         """Log ``event``; what went wrong or stopped as a warning."""
         name, fields = _fields(event)
-        is_warning = isinstance(event, (TaskHalted, ThresholdUnreached)) or (
-            getattr(event, "error", None) is not None
-        )
+        is_warning = isinstance(
+            event, (TaskHalted, ThresholdUnreached, BudgetThresholdCrossed)
+        ) or (getattr(event, "error", None) is not None)
         write = self._logger.warning if is_warning else self._logger.info
         write(name, **_whose(event), **{k: v for k, v in fields.items() if v is not None})
 
@@ -132,9 +135,11 @@ def _fields(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def _fields_beside(event: Event) -> tuple[str, dict[str, Any]]:
-    """Of what happens beside the asks: tools, the memo and what was learned."""
+    """Of what happens beside the asks: tools, the memo, budgets and what was learned."""
     fields: dict[str, Any]
     match event:
+        case BudgetThresholdCrossed():
+            name, fields = "budget_threshold_crossed", _threshold(event)
         case ToolFailed():
             name, fields = (
                 "tool_failed",
@@ -170,6 +175,18 @@ def _hit(event: MemoServed) -> dict[str, Any]:
         "state": event.state,
         "age_s": event.age_s,
         "saved_usd": event.saved.to_json(),
+    }
+
+
+def _threshold(event: BudgetThresholdCrossed) -> dict[str, Any]:
+    return {
+        "budget": event.budget,
+        "holder": event.holder,
+        "window": event.window,
+        "share": event.share,
+        "action": event.action,
+        "limit_usd": event.limit.to_json(),
+        "spent_usd": event.spent.to_json(),
     }
 
 

@@ -37,7 +37,7 @@ PARAMETERS = {
     "Orchestrator.from_policy": "(path, *, store=None, client=None, clock=None, listeners=())",
     "Orchestrator.run": (
         "(self, graph, input, *, agent, user=None, tenant=None, tags=None, task_id=None, "
-        "budget=None, timeout=None)"
+        "budget=None, timeout=None, priority=None)"
     ),
     "Orchestrator.resume": (
         "(self, task_id, *, graph=None, add_budget=None, extend=None, answer=None)"

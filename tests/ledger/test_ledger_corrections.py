@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Correction, NotInDoubt
+from orchestrator.ledger.afterwards import Correction, NotInDoubt
 
 
 @pytest.fixture

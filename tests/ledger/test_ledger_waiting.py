@@ -352,3 +352,23 @@ async def test_the_one_attempt_id_waits_once(bank, demand):
     await bank.settle(hold, 0)
     assert await waiter == "a"
     assert await bank.sums() == (0, 50, 0)
+
+
+async def test_who_matters_more_is_served_first_and_then_who_came_first(bank, demand):
+    await bank.open_task()
+    held = await bank.hold(90, demand(100))
+    served: list[str] = []
+
+    async def ask(name: str, priority: str) -> None:
+        intent = bank.intent(60, attempt_id=name)
+        await bank.ledger.reserve(intent, [demand(100)], priority=priority)
+        served.append(name)
+        await bank.settle(name, 1)
+
+    asking = []
+    for name, priority in (("l1", "low"), ("n1", "normal"), ("n2", "normal"), ("h1", "high")):
+        asking.append(await bank.waits(ask(name, priority)))
+    await bank.settle(held, 1)
+    await asyncio.gather(*asking)
+
+    assert served == ["h1", "n1", "n2", "l1"]

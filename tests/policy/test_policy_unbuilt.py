@@ -17,7 +17,7 @@ SILENT = ["off", "OFF", "no", "false", "'off'"]
 
 def test_the_keys_of_what_is_to_come_are_known():
     assert OF_A_STEP == ["lane", "priority", "audits"]
-    assert OF_A_POLICY == ["lanes", "priority", "audits"]
+    assert OF_A_POLICY == ["lanes", "audits"]
 
 
 @pytest.mark.parametrize("name", OF_A_STEP)
@@ -38,18 +38,3 @@ def test_a_policy_cannot_ask_for_what_is_not_built(mistake, load, name):
         assert mistake(agent).key == f"agents.a.{name}"
     for value in SILENT:
         assert load(f"{MODELS}{name}: {value}\n")
-
-
-@pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "task"])
-@pytest.mark.parametrize(
-    "at", ["{80%: economize, 100%: halt}", "{80%: notify}", "{90%: halt}", "halt", "{}", ""]
-)
-def test_a_budget_does_nothing_before_it_halts(mistake, scope, at):
-    problem = mistake(f"{MODELS}budgets:\n  {scope}:\n    limit: 1 USD\n    at: {at}\n")
-    assert (problem.line, problem.key) == (5, f"budgets.{scope}.at")
-    assert "is not built yet" in problem.message
-
-
-@pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "task"])
-def test_halting_at_the_end_may_be_said(load, scope):
-    assert load(f"{MODELS}budgets: {{{scope}: {{limit: 1 USD, at: {{100%: halt}}}}}}\n")

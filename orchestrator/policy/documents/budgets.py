@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from orchestrator.budgets.rules import WindowKind
+from orchestrator.budgets.rules import Threshold, WindowKind
 from orchestrator.core.money import Money
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.forms import (
     MONEY,
     RESERVE,
+    TASK_THRESHOLDS,
     THRESHOLDS,
     ZONE,
     words,
@@ -26,8 +27,10 @@ class TaskBudgetDocument(Document):
         shown="0 USD",
         example="0.02 USD",
     )
-    at: Annotated[None, THRESHOLDS] = key(
-        "What happens at a share of it. Halting at the end is all that is built."
+    at: Annotated[tuple[Threshold, ...], TASK_THRESHOLDS] = key(
+        "What happens once a share of it is spent: `economize`, `notify`, `pause-low-priority`,"
+        " `halt`, or at `100%` `ask`; see the page on budgets.",
+        default=(),
     )
 
     main: ClassVar[str] = "limit"
@@ -49,8 +52,10 @@ class BudgetDocument(Document):
     timezone: Annotated[str, ZONE] = key(
         "The time zone in which windows begin.", default="UTC", shown="UTC"
     )
-    at: Annotated[None, THRESHOLDS] = key(
-        "What happens at a share of it. Halting at the end is all that is built."
+    at: Annotated[tuple[Threshold, ...], THRESHOLDS] = key(
+        "What happens once a share of it is spent: `economize`, `notify`, `pause-low-priority` or"
+        " `halt`; see the page on budgets.",
+        default=(),
     )
 
     main: ClassVar[str] = "limit"

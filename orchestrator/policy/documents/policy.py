@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
+from orchestrator.core.priority import Priority
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.documents.budgets import BudgetsDocument
 from orchestrator.policy.documents.limits import LimitsDocument
@@ -78,7 +79,11 @@ class AgentDocument(Document):
         "The memo as a whole. What each step remembers is said under `steps:`."
     )
     lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
-    priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    priority: Annotated[Priority, words("low", "normal", "high")] = key(
+        "How much its tasks matter where money is short; `run(priority=)` says it for one task.",
+        default="normal",
+        shown="normal",
+    )
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
 
     hints: ClassVar[dict[str, str]] = {

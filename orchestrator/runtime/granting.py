@@ -1,0 +1,54 @@
+"""Asking a person for more money: a budget that is used up, as a question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.halt import Halt
+from orchestrator.core.money import Money
+
+if TYPE_CHECKING:
+    from langgraph.types import Interrupt
+
+    from orchestrator.runtime.task_run import TaskRun
+
+
+def asked(run: TaskRun, halt: Halt, need: Money) -> Halt:
+    """The halt of a used-up budget, as a question where its policy says ``100%: ask``."""
+    one: TaskRun | None = run
+    while one is not None:
+        if halt.holder == one.scope.task_id and any(rule.asks for rule in one.rules):
+            return replace(halt, reason="question", detail=_question(halt, need))
+        one = one.parent
+    return halt
+
+
+def is_about_money(halt: Halt | None) -> bool:
+    """Whether a halt asks for more money; a graph's own question has no limit."""
+    return halt is not None and halt.reason == "question" and isinstance(halt.limit, Money)
+
+
+def interrupts(halt: Halt | None) -> tuple[Interrupt, ...]:
+    """What LangGraph is told about a halt: the question to a person, or nothing."""
+    if halt is None or not is_about_money(halt):
+        return ()
+    from langgraph.types import Interrupt  # noqa: PLC0415 - it is loaded once a graph runs
+
+    value = {
+        "asks_for": "budget",
+        "task_id": halt.holder,
+        "step": halt.step,
+        "limit": str(halt.limit),
+        "spent": str(halt.spent),
+        "detail": halt.detail,
+    }
+    return (Interrupt(value=value, id=f"budget-{halt.holder}"),)
+
+
+def _question(halt: Halt, need: Money) -> str:
+    return (
+        f"Step {halt.step!r} needs {need} for one attempt, and {halt.spent} of {halt.limit} is"
+        " spent. How much more may the task spend? Resume with answer='0.10', in USD, or with"
+        " add_budget; what was paid is not paid again."
+    )
