@@ -13,7 +13,8 @@ HOLDER_KINDS: tuple[ScopeKind, ...] = (*SCOPE_KINDS, "upkeep")
 """With what the runtime spends on its own account: :data:`UPKEEP`."""
 
 UPKEEP = "upkeep"
-"""The tag of what no one asked for: what a memo asks anew. All of it by one agent is one holder."""
+"""The tag of what no one asked for: what a memo asks anew, and audits. All of either by one agent
+is one holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +56,7 @@ class Scope:
             case "task":
                 return self.task_id
             case "upkeep":
-                return self.identity("agent") if UPKEEP in self.tags else None
+                purpose = self.tags.get(UPKEEP)
+                # Audits have a budget of their own: what a memo asks anew does not use it up.
+                apart = "/audits" if purpose == "audit" else ""
+                return None if purpose is None else f"{self.identity('agent')}{apart}"

@@ -26,12 +26,13 @@ AttemptKind = Literal[
     "resource",
     "refresh",
     "rerun",
+    "audit",
 ]
 """``memo`` is a hit: a row of its own that costs nothing and says what it saved. ``person`` is a
 reply that a person gave. No request left for either, so they are no attempts in any count. ``tool``
 is a call of a tool and ``resource`` something else that was used: they cost money, but ask no
 model. ``refresh`` and ``rerun`` are what a memo asks anew in the background: what has become stale,
-and a sample of what is fresh."""
+and a sample of what is fresh. ``audit`` asks what another model says."""
 UNCHANGED = "unchanged"
 """Name of the check that such a reply passes if it says what the memo's entry said."""
 UNASKED: frozenset[AttemptKind] = frozenset({"memo", "person"})

@@ -188,6 +188,10 @@ class CrossChecks:
         if memo is not None and memo.sample and memo.upkeep is None:
             message = "asks anew what `memo.upkeep` pays; add `upkeep: {limit: 0.50 USD, per: day}`"
             self._report(("memo", "sample"), message)
+        audits = self.document.audits
+        if audits is not None and audits.rate and audits.budget is None:
+            message = "audits what `audits.budget` pays; add `budget: {limit: 1 USD, per: month}`"
+            self._report(("audits", "rate"), message)
         for path, budget in _budgets_of(self.document):
             if budget.limit is None:
                 self._report(path, "lacks `limit`; write `limit: 0.25 USD`")
@@ -273,6 +277,8 @@ def _budgets_of(
             yield ("budgets", scope), budget
     if document.memo is not None and document.memo.upkeep is not None:
         yield ("memo", "upkeep"), document.memo.upkeep
+    if document.audits is not None and document.audits.budget is not None:
+        yield ("audits", "budget"), document.audits.budget
 
 
 def _serves(budget: BudgetDocument | TaskBudgetDocument) -> Money:

@@ -27,6 +27,19 @@ Durability = Literal["async", "sync", "exit"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """How often another model is asked the same, and what that may cost.
+
+    Attributes:
+        rate: The share of replies that are drawn, 0 to 1.
+        budget: What the audits of one agent may spend.
+    """
+
+    rate: float
+    budget: BudgetRule
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentPolicy:
     """What applies to the tasks of one agent, all layers merged.
 
@@ -41,6 +54,7 @@ class AgentPolicy:
         memos: What each step remembers.
         tools: What holds for single tools.
         upkeep: What the memo may spend on asking anew in the background; ``None``: nothing.
+        audits: How often replies are compared with those of another model; ``None``: never.
         memo_store: The address of a Redis that holds the memo, or ``env:`` and the variable that
             has it; ``None``: on disk.
         memo_limits: What the memo may hold.
@@ -62,6 +76,7 @@ class AgentPolicy:
     memos: MemoTable
     tools: ToolTable
     upkeep: BudgetRule | None
+    audits: AuditSettings | None
     memo_store: str | None
     memo_limits: StoreSettings
     unknown_price: UnknownPrice

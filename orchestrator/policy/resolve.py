@@ -12,6 +12,7 @@ from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolSettings, ToolTable
 from orchestrator.memo.settings import MemoSettings, MemoTable, StoreSettings
 from orchestrator.models.settings import ModelSettings
+from orchestrator.policy.documents.audits import AuditsDocument
 from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
 from orchestrator.policy.documents.memo import MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
@@ -19,7 +20,7 @@ from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
 from orchestrator.policy.documents.tools import ToolDocument
 from orchestrator.policy.executed import read_tests
-from orchestrator.policy.records import AgentPolicy
+from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
 from orchestrator.pricing.price import OPTIONAL_PARTS, Price
 from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
@@ -41,6 +42,7 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         ),
         memos=_memos(document),
         upkeep=_upkeep(document.memo),
+        audits=_audits(document.audits),
         memo_store=document.memo_store,
         memo_limits=_memo_limits(document.memo),
         tools=ToolTable({name: _tool(tool) for name, tool in sorted(document.tools.items())}),
@@ -146,6 +148,17 @@ def _upkeep(memo: MemoHomeDocument | None) -> BudgetRule | None:
         timezone=budget.timezone,
         at=budget.at,
     )
+
+
+def _audits(audits: AuditsDocument | None) -> AuditSettings | None:
+    if audits is None or audits.budget is None or not audits.rate:
+        return None
+    budget = audits.budget
+    assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
+    rule = BudgetRule(
+        scope="upkeep", limit=budget.limit, window=budget.per, timezone=budget.timezone
+    )
+    return AuditSettings(rate=audits.rate, budget=rule)
 
 
 def _memo_limits(memo: MemoHomeDocument | None) -> StoreSettings:

@@ -8,12 +8,11 @@ from typing import Any
 
 from orchestrator.core.events import ThresholdUnreached
 from orchestrator.core.money import Money
+from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson, LessonKind
-from orchestrator.models.protocol import Completion
-from orchestrator.models.scripted import question
 from orchestrator.routing.cascade import InHand
 from orchestrator.routing.learning.knowledge import Knowledge, StepKey
-from orchestrator.routing.learning.observation import Observation, signals_of
+from orchestrator.routing.learning.observation import Observation
 from orchestrator.routing.learning.outlook import (
     Outlook,
     Quoted,
@@ -22,15 +21,15 @@ from orchestrator.routing.learning.outlook import (
     only_action,
     outlooks,
 )
-from orchestrator.routing.signals.agreement import agreement
-from orchestrator.routing.signals.structure import parse
 from orchestrator.routing.verdict import calibrated
 from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.audits import AFTER_DRIFT, Audit, is_drawn
 from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.request import AskRequest, digest
 from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.worth import observed, says_same
 
 
 @dataclass(slots=True)
@@ -138,6 +137,7 @@ class Chooser:
     def conclude(self, taken: Judged | None) -> None:
         """Note what was seen and chosen, to learn from and to explain; ``None``: nothing taken."""
         run, request = self.errand.run, self.errand.request
+        audit = self._draw(taken)
         lessons = [
             self._lesson("observation", attempt_id, _concluded(one, seen, taken).body())
             for attempt_id, (one, seen) in self.replies.items()
@@ -156,6 +156,27 @@ class Chooser:
             lessons.append(self._lesson("choice", self.errand.key, body))
         if lessons:
             run.ledger.note(lessons)
+        if audit is not None:
+            run.services.background.begin(audit)
+
+    def _draw(self, taken: Judged | None) -> Audit | None:
+        """Decide by lot, before its outcome is seen, whether a reply is compared with another's."""
+        run, settings = self.errand.run, self.errand.run.policy.audits
+        if settings is None or taken is None or UPKEEP in run.scope.tags:
+            return None
+        known = self.replies.get(taken.paid.attempt_id)
+        others = [one for one in self.candidates if one.settings.name != taken.paid.model]
+        if known is None or not others:
+            return None
+        is_drifted = self.knowledge.step(self.key).drifted
+        rate = min(1.0, settings.rate * (AFTER_DRIFT if is_drifted else 1))
+        if not is_drawn(run.scope.task_id, self.errand.key, rate):
+            return None
+        seen = replace(known[1], audited=True, propensity=rate)
+        self.replies[seen.attempt_id] = known[0], seen
+        is_shadow = self.candidates[-1].settings.name == taken.paid.model
+        other = others[_any_of(self.errand, len(others)) if is_shadow else -1]
+        return Audit(self.errand, taken, seen, other, is_shadow, settings)
 
     def _lesson(self, kind: LessonKind, subject: str, body: dict[str, Any]) -> Lesson:
         scope = self.errand.run.scope
@@ -182,26 +203,23 @@ class Chooser:
         return max(judged.paid.cost, self._counted - before)
 
     def _observation(self, judged: Judged) -> Observation:
-        paid, verdict = judged.paid, judged.verdict
-        asked = question([one for one in self.errand.request.messages if one["role"] == "user"])
-        signals, ending = signals_of(asked, paid.completion.text)
+        paid = judged.paid
         action = next((one for one in self.candidates if one.settings.name == paid.model), None)
         name = paid.model if action is None else action.name
-        return Observation(
+        blank = Observation(
             attempt_id=paid.attempt_id,
-            ask=f"{self.errand.run.scope.task_id} {self.errand.key}",
+            ask="",
             agent=self.key.agent,
             step=self.key.step,
             version=self.key.version,
             action=name,
-            passed=not verdict.failed,
-            checks={one.name: one.score for one in verdict.checks if one.score is not None},
-            signals=signals,
-            ending=ending,
+            passed=False,
             threshold=self.threshold,
             guess=self.guessed.get(name, 0.5),
             cost=float(self._cost(judged).usd),
         )
+        ask = f"{self.errand.run.scope.task_id} {self.errand.key}"
+        return observed(blank, judged, name, self.errand.request, ask=ask)
 
     def _note_stage(
         self, expected: Sequence[Outlook], affordable: Sequence[Action], chosen: str | None
@@ -248,6 +266,11 @@ class Chooser:
             )
 
 
+def _any_of(errand: Errand, count: int) -> int:
+    """One of several, all as likely."""
+    return int(digest([errand.run.scope.task_id, errand.key])[:8], 16) % count
+
+
 def version_of(run: TaskRun, request: AskRequest) -> str:
     """Digest of all that makes a reply of this step what it is, but for what is asked this time."""
     check = request.check
@@ -285,13 +308,3 @@ def _concluded(judged: Judged, seen: Observation, taken: Judged | None) -> Obser
     if taken is not None:
         agrees = says_same(judged.paid.completion, taken.paid.completion)
     return replace(seen, taken=False, agrees=agrees)
-
-
-def says_same(one: Completion, two: Completion) -> bool:
-    """Whether two replies come to the same: the same calls, or the same result."""
-    if one.tool_calls or two.tool_calls:
-        calls = [
-            sorted((call.name, call.arguments) for call in each.tool_calls) for each in (one, two)
-        ]
-        return calls[0] == calls[1]
-    return agreement(one.text, two.text, parse(one.text), parse(two.text))[0] == 1.0

@@ -1,9 +1,7 @@
 """What the memo asks anew in the background: stale replies, and a sample of the fresh ones.
 
-A renewal is a task of its own in the ledger, of the same team, agent and user as the one that was
-given the entry, and without its task's budget and limits: whoever is answered waits for nothing and
-pays nothing. Its attempts are of kind ``refresh`` or ``rerun``; each is reserved on every budget
-around it and on the upkeep budget, and gives way to whoever needs an answer.
+A renewal is a task of its own in the ledger, beside the one that was given the entry. Its attempts
+are of kind ``refresh`` or ``rerun`` and on the upkeep budget.
 """
 
 from __future__ import annotations
@@ -11,21 +9,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.core.errors import Fenced, LedgerUnavailable, ModelRejected
 from orchestrator.core.halt import Halt, Halted
-from orchestrator.core.ids import new_task_id
 from orchestrator.core.money import Money
-from orchestrator.core.scope import UPKEEP
-from orchestrator.ledger.records import UNCHANGED, Decision, TaskClosing, TaskOpening, TaskRecord
+from orchestrator.ledger.records import UNCHANGED, Decision
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.models.protocol import Completion
+from orchestrator.runtime.beside import close_beside, open_beside
 from orchestrator.runtime.journal import decode
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.memory import Memory, answer_of
-from orchestrator.runtime.opening import open_run
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.task_run import TaskRun
 
@@ -90,7 +86,9 @@ class _Renewal:
             self._run.cut()
 
     async def _as_task(self, lease: Lease) -> bool:
-        run = self._run = await self._opened()
+        kind = self.hit.due
+        assert kind is not None
+        run = self._run = await open_beside(self.asker, kind, self.budget, owner="memo")
         if self._stopped:
             self.stop()
         error: Halted | ModelRejected | None = None
@@ -99,39 +97,8 @@ class _Renewal:
             await self._keep(run, lease, judged, cost)
         except (Halted, ModelRejected) as refused:
             error = refused
-        await run.land()
-        await run.ledger.close_task(
-            TaskClosing(
-                task_id=run.scope.task_id,
-                epoch=run.epoch,
-                status="completed" if error is None else "failed",
-                running_s=run.deadline.this_run_s,
-                at=run.clock.now(),
-                error=None if error is None else str(error),
-            )
-        )
+        await close_beside(run, error)
         return error is None
-
-    async def _opened(self) -> TaskRun:
-        asker, kind = self.asker, self.hit.due
-        assert kind is not None
-        scope = asker.scope
-        opening = TaskOpening(
-            scope=replace(
-                scope, task_id=new_task_id(), ancestors=(), tags={**scope.tags, UPKEEP: kind}
-            ),
-            owner="memo",
-            graph=f"memo {kind}",
-            policy="",
-            input_type="",
-            input_body=b"",
-            at=asker.clock.now(),
-        )
-        epoch = await asker.ledger.open_task(opening)
-        record = TaskRecord(opening=opening, status="running", epoch=epoch, updated_at=opening.at)
-        run = open_run(record, {}, asker.policy, asker.services, None)
-        run.rules = (*run.rules, self.budget)
-        return run
 
     async def _keep(self, run: TaskRun, lease: Lease, judged: Judged, cost: Money) -> None:
         """Note whether the entry still held, and store the reply."""

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator
 
 from orchestrator.core.priority import Priority
+from orchestrator.policy.documents.audits import AuditsDocument
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.documents.budgets import BudgetsDocument
 from orchestrator.policy.documents.limits import LimitsDocument
@@ -84,7 +85,9 @@ class AgentDocument(Document):
         default="normal",
         shown="normal",
     )
-    audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    audits: Annotated[AuditsDocument | None, BeforeValidator(off_is_nothing)] = key(
+        "How often replies are compared with another model's, to learn what they are worth."
+    )
 
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(

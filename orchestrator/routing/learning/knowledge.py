@@ -15,7 +15,7 @@ from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, State
 from orchestrator.routing.drift import DriftAlarm
 from orchestrator.routing.estimate.counts import Estimate, Ladder
 from orchestrator.routing.learning.fitted import Fitted
-from orchestrator.routing.learning.observation import Observation, Outcome
+from orchestrator.routing.learning.observation import Observation, Outcome, Source
 from orchestrator.routing.learning.refit import NEWEST, refit
 
 MOST_OBSERVATIONS = 10_000
@@ -115,10 +115,14 @@ class StepKnowledge:
         kept = self.recent.get(action)
         return sum(reply.cost for reply, _ in kept) / len(kept) if kept else None
 
-    def label(self, reply: Observation, score: float) -> None:
+    def label(self, reply: Observation, score: float, source: Source) -> None:
         """Take in the outcome, 0 to 1, of a reply that passed."""
-        is_audit = reply.audited and _is_kept_out(reply.attempt_id)
-        known = self.audits if is_audit else self.labels
+        if reply.audited and reply.taken and _is_kept_out(reply.attempt_id):
+            if source != "audit":
+                return  # what is kept apart is judged by one measure only
+            known = self.audits
+        else:
+            known = self.labels
         is_new = reply.attempt_id not in known
         known[reply.attempt_id] = (reply, score)
         if not (is_new and reply.taken and self.alarm is not None and self._is_accepted(reply)):
@@ -160,7 +164,7 @@ class StepKnowledge:
             alpha=promised,
             # Each look may err: the errors of all of them add up to DELTA.
             delta=DELTA / (self.looks * (self.looks + 1)),
-            loss="an audit finds the accepted reply wrong",
+            loss="the accepted reply says something else than the audit's",
             scope=self.key.version,
         )
 
@@ -257,7 +261,7 @@ class Knowledge:
         reply = self.observations.get(outcome.attempt_id)
         if reply is None:
             return
-        self._score(reply, outcome.score, outcome.weight)
+        self._score(reply, outcome, outcome.score)
         for other_id in self._asks.get(reply.ask, ()) if reply.taken else ():
             other = self.observations.get(other_id)
             if other is None or other.agrees is None:
@@ -266,11 +270,12 @@ class Knowledge:
             # may be either.
             right = outcome.score >= _HALF
             if right or other.agrees:
-                self._score(other, float(right and other.agrees), outcome.weight)
+                self._score(other, outcome, float(right and other.agrees))
 
-    def _score(self, reply: Observation, score: float, weight: float) -> None:
+    def _score(self, reply: Observation, outcome: Outcome, score: float) -> None:
         if not reply.passed:
             return
+        weight = outcome.weight
         key = StepKey(reply.agent, reply.step, reply.version)
         if reply.attempt_id not in self._scored:
             self._scored.add(reply.attempt_id)
@@ -278,7 +283,7 @@ class Knowledge:
         if weight < _HALF:
             return
         step = self.step(key)
-        step.label(reply, score)
+        step.label(reply, score, outcome.source)
         step.fit(
             {
                 action: self.quality(key, action, kept[-1][0].guess).mean

@@ -1,0 +1,50 @@
+"""What is noted of a reply, to learn later what it was worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.models.protocol import Completion
+from orchestrator.models.scripted import question
+from orchestrator.routing.learning.observation import Observation, signals_of
+from orchestrator.routing.signals.agreement import agreement
+from orchestrator.routing.signals.structure import parse
+from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.request import AskRequest
+
+
+def observed(
+    blank: Observation, judged: Judged, action: str, request: AskRequest, *, ask: str
+) -> Observation:
+    """What a reply shows, as numbers.
+
+    Args:
+        blank: Whose step it is, and what it asks for.
+        judged: The reply.
+        action: Who gave it.
+        request: What was asked.
+        ask: The ask it belongs to.
+    """
+    paid, verdict = judged.paid, judged.verdict
+    asked = question([one for one in request.messages if one["role"] == "user"])
+    signals, ending = signals_of(asked, paid.completion.text)
+    return replace(
+        blank,
+        attempt_id=paid.attempt_id,
+        ask=ask,
+        action=action,
+        passed=not verdict.failed,
+        checks={one.name: one.score for one in verdict.checks if one.score is not None},
+        signals=signals,
+        ending=ending,
+    )
+
+
+def says_same(one: Completion, two: Completion) -> bool:
+    """Whether two replies come to the same: the same calls, or the same result."""
+    if one.tool_calls or two.tool_calls:
+        calls = [
+            sorted((call.name, call.arguments) for call in each.tool_calls) for each in (one, two)
+        ]
+        return calls[0] == calls[1]
+    return agreement(one.text, two.text, parse(one.text), parse(two.text))[0] == 1.0
