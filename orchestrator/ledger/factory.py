@@ -6,8 +6,9 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator.core.clock import Clock
+from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.ledger.steady import steady_clock
 from orchestrator.ledger.stored import StoredLedger
 
 _DIRECTORY = Path(".orchestrator")
@@ -92,7 +93,9 @@ def ledger_from_url(
     if path is not None:
         from orchestrator.ledger.sqlite import SqliteStore  # noqa: PLC0415 - only when used
 
-        return StoredLedger(SqliteStore(path), clock, keep_bodies=keep_bodies)
+        # A clock of a test's own tells its own time.
+        steady = steady_clock() if isinstance(clock, SystemClock) else None
+        return StoredLedger(SqliteStore(path, steady=steady), clock, keep_bodies=keep_bodies)
     if is_postgres(url):
         from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - only when used
 

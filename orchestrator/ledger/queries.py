@@ -62,6 +62,10 @@ UNION ALL SELECT kind || ' body has no task ' || task_id FROM bodies b
 UNION ALL SELECT 'mark ' || kind || ' ' || key || ' has no task ' || task_id FROM marks m
     WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.task_id = m.task_id)
 """
+OPEN_HOLDS = (
+    "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
+    " a.expires_at_us, 1 FROM holds h JOIN attempts a ON a.seq = h.seq"
+)
 _DESCENDANTS = """
 SELECT h.task_id FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
 WHERE h.kind = 'task' AND h.identity = ? AND h.task_id <> h.identity ORDER BY {order}
@@ -176,12 +180,7 @@ class SqlQueries(ABC):
         return self._open_holds(now_us)
 
     def _open_holds(self, until_us: int) -> list[Hold]:
-        found = self._query(
-            "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
-            " a.expires_at_us, 1 FROM holds h JOIN attempts a ON a.seq = h.seq"
-            " WHERE h.expires_at_us <= ? ORDER BY h.seq",
-            (until_us,),
-        )
+        found = self._query(f"{OPEN_HOLDS} WHERE h.expires_at_us <= ? ORDER BY h.seq", (until_us,))
         return [columns.read_hold(row) for row in found]
 
     def next_seq(self) -> int:

@@ -13,9 +13,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.columns import Row, read_hold
-from orchestrator.ledger.queries import SqlQueries
-from orchestrator.ledger.rows import AccountRow, Changes, Loaded, TaskState, Wanted
+from orchestrator.ledger.queries import OPEN_HOLDS, SqlQueries
+from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted
 from orchestrator.ledger.sqlite_schema import migrate
+from orchestrator.ledger.steady import SteadyClock
 from orchestrator.ledger.store import FaultPoint
 
 BUSY_FOR_S = 5.0
@@ -67,6 +68,7 @@ class SqliteStore(SqlQueries):
         path: Path,
         *,
         busy_for_s: float = BUSY_FOR_S,
+        steady: SteadyClock | None = None,
         faults: Callable[[FaultPoint], None] | None = None,
     ) -> None:
         """Nothing is opened yet.
@@ -74,11 +76,14 @@ class SqliteStore(SqlQueries):
         Args:
             path: The file; made with its directory if absent, for this user's eyes only.
             busy_for_s: Seconds to try while another process writes.
+            steady: Tells when a hold is overdue, so that nobody's hold expires because somebody
+                set the time of day; else the ledger's own clock does.
             faults: Called at named points, so that a test can fail or die there.
         """
         self._db: sqlite3.Connection | None = None
         self._path = path
         self._faults = faults
+        self._steady = steady
         # Jittered, and not SQLite's own handler: that one sleeps in lock-step and starves some.
         # Short, for a transaction is: who sleeps through its end is overtaken, again and again.
         self._patiently = Retrying(
@@ -199,8 +204,8 @@ class SqliteStore(SqlQueries):
                 [columns.intent_values(hold, intent) for hold, intent in changes.intents],
             )
             write(
-                "INSERT INTO holds (seq, expires_at_us) VALUES (?, ?)",
-                [(hold.seq, hold.expires_at_us) for hold, _ in changes.intents],
+                "INSERT INTO holds (seq, expires_at_us, boot) VALUES (?, ?, ?)",
+                [self._expiry(hold) for hold, _ in changes.intents],
             )
         if changes.ends:
             write(
@@ -235,6 +240,28 @@ class SqliteStore(SqlQueries):
             )
         if changes.lessons:
             write(lesson_rows.INSERT, map(lesson_rows.lesson_values, changes.lessons))
+
+    def _expiry(self, hold: Hold) -> tuple[int, int, str | None]:
+        """When a hold expires, and on which clock."""
+        if self._steady is None:
+            return hold.seq, hold.expires_at_us, None
+        expires_us = self._steady.now_us() + hold.expires_at_us - hold.at_us
+        return hold.seq, expires_us, self._steady.boot
+
+    def overdue(self, now_us: int) -> list[Hold]:
+        """Open attempts whose time has come, by the clock of their machine.
+
+        Those of a start of the machine that is over are overdue: nobody of then is alive.
+        """
+        boot, steady_us = (
+            ("", 0) if self._steady is None else (self._steady.boot, self._steady.now_us())
+        )
+        found = self._query(
+            f"{OPEN_HOLDS} WHERE CASE h.boot WHEN ? THEN h.expires_at_us <= ?"
+            " ELSE h.boot IS NOT NULL OR h.expires_at_us <= ? END ORDER BY h.seq",
+            (boot, steady_us, now_us),
+        )
+        return [read_hold(row) for row in found]
 
     def overwrite_deleted(self) -> None:
         """Overwrite what is deleted from now on; copies in the log go with its next checkpoint."""

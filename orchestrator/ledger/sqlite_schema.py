@@ -279,6 +279,11 @@ SELECT task_id, org, team, agent, user, tenant, ancestors, tags, graph, policy, 
 FROM tasks;
 """
 
+# What tells when it expires: no clock that somebody can set, if the machine has one.
+_STEADY_HOLDS = """
+ALTER TABLE holds ADD COLUMN boot TEXT;
+"""
+
 MIGRATIONS: Sequence[tuple[str, str]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("savings", _SAVINGS),
@@ -291,6 +296,7 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
             "crossings", "account = new.account AND share = new.share AND amount = new.amount"
         ),
     ),
+    ("steady holds", _STEADY_HOLDS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -296,7 +296,7 @@ ORPHAN_BODY = "INSERT INTO bodies VALUES ('t', 'input', 'json', x'00', NULL)"
     ("statement", "orphan"),
     [
         ("DELETE FROM holds", "open attempt attempt-1 has no hold"),
-        ("INSERT INTO holds VALUES (9, 0)", "hold 9 has no open attempt"),
+        ("INSERT INTO holds (seq, expires_at_us) VALUES (9, 0)", "hold 9 has no open attempt"),
         ("INSERT INTO replies VALUES (1, x'00', NULL)", "reply 1 has no ended attempt"),
         ("INSERT INTO marks VALUES ('t', 'steps', 'a')", "mark steps a has no task t"),
         (ORPHAN_BODY, "input body has no task t"),
