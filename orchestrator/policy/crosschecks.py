@@ -82,6 +82,7 @@ class CrossChecks:
         self._models()
         self._steps()
         self._budgets()
+        self._resources()
         quotes = {
             name: quote(model.model, override=price_of(model.price), at=at, api_base=model.api_base)
             for name, model in self.document.models.items()
@@ -182,6 +183,18 @@ class CrossChecks:
                             " it or lower `max_output_tokens`"
                         )
                         self._report(("steps", name, "checks", index), message)
+
+    def _resources(self) -> None:
+        for name, resource in self.document.resources.items():
+            parts = [
+                part for part in ("price", "flat", "over") if getattr(resource, part) is not None
+            ]
+            if parts not in (["price"], ["flat", "over"]):
+                message = (
+                    "needs `price`, or `flat` and `over`; write `0.00001 USD` or "
+                    "`{flat: 3000 USD, over: 2M}`"
+                )
+                self._report(("resources", name), message)
 
     def _budgets(self) -> None:
         memo = self.document.memo

@@ -122,6 +122,12 @@ VARIABLE = Written(
     "OPENAI_API_KEY",
     {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
 )
+UNIT_PRICE = Written(
+    values.read_unit_price,
+    "amount of money",
+    "0.00001 USD",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?USD$"},
+)
 SWITCH = Written(values.read_switch, "`on` or `off`", "on", {"enum": ["on", "off", True, False]})
 ZONE = Written(values.read_zone, "IANA time zone", "Europe/Berlin", {"type": "string"})
 NOT_BUILT = Written(

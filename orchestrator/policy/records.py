@@ -18,6 +18,7 @@ from orchestrator.limits.tools import ToolTable
 from orchestrator.memo.settings import MemoTable, StoreSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
+from orchestrator.pricing.resources import ResourcePrice
 from orchestrator.routing.checks.judge import PROMPT_VERSION
 from orchestrator.routing.settings import StepTable
 
@@ -53,6 +54,7 @@ class AgentPolicy:
         steps: How each step chooses its model.
         memos: What each step remembers.
         tools: What holds for single tools.
+        resources: Prices of what is used beside models and tools.
         upkeep: What the memo may spend on asking anew in the background; ``None``: nothing.
         audits: How often replies are compared with those of another model; ``None``: never.
         memo_store: The address of a Redis that holds the memo, or ``env:`` and the variable that
@@ -75,6 +77,7 @@ class AgentPolicy:
     steps: StepTable
     memos: MemoTable
     tools: ToolTable
+    resources: Mapping[str, ResourcePrice]
     upkeep: BudgetRule | None
     audits: AuditSettings | None
     memo_store: str | None

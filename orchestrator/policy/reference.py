@@ -53,6 +53,7 @@ def _path(path: str, key: Key) -> str:
 def _row(key: Key) -> str:
     if isinstance(key.holds, type):
         unit = "mapping" if key.many == "one" else "mapping of names"
+        unit += f" or `{key.holds.main}` alone" if key.holds.text_is_main else ""
         unit += " or `off`" if key.holds.may_be_off else ""
     else:
         unit = key.holds.unit if key.many == "one" else f"list of {key.holds.unit}s"

@@ -18,11 +18,12 @@ from orchestrator.policy.documents.memo import MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
-from orchestrator.policy.documents.tools import ToolDocument
+from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.executed import read_tests
 from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
 from orchestrator.pricing.price import OPTIONAL_PARTS, Price
+from orchestrator.pricing.resources import ResourcePrice
 from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
 
 
@@ -46,6 +47,7 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         memo_store=document.memo_store,
         memo_limits=_memo_limits(document.memo),
         tools=ToolTable({name: _tool(tool) for name, tool in sorted(document.tools.items())}),
+        resources={name: _resource(one) for name, one in sorted(document.resources.items())},
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
@@ -120,6 +122,13 @@ def _limits(document: PolicyDocument) -> LimitSettings:
             if tool.limit is not None
         },
     )
+
+
+def _resource(resource: ResourceDocument) -> ResourcePrice:
+    if resource.flat is not None and resource.over is not None:
+        return ResourcePrice.spread(resource.flat, resource.over)
+    assert resource.price is not None, "the cross-checks refuse a resource without a price"
+    return ResourcePrice(resource.price)
 
 
 def _tool(tool: ToolDocument) -> ToolSettings:

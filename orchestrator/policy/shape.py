@@ -32,6 +32,8 @@ def check_shape(root: Node, damaged: set[Path]) -> tuple[list[PolicyProblem], se
     found = set(damaged)
     for detail in details:
         path = tuple(part for part in detail["loc"] if part != "[key]")
+        if isinstance(root.nearest(path[:-1]).value, str):
+            path = path[:-1]  # text in place of a mapping: its main key stands nowhere
         found.add(path)
         if not is_under(path, damaged):
             source = root.nearest(path).source

@@ -21,6 +21,7 @@ from orchestrator.policy.tree import one_line
 MAX_USD = 1_000_000_000  # its nano-dollars still fit the ledgers' 64-bit integers
 MAX_COUNT = 10**12
 MAX_SECONDS = 10 * 365 * 86_400
+LONGEST_UNIT_PRICE = 24
 MAX_TEXT = 2_000
 MAX_NAME = 100
 MAX_CHOICES = 20
@@ -86,6 +87,18 @@ def read_positive_money(text: str) -> Money:
         message = f"{shown(text)} allows no call at all; write an amount above 0"
         raise ValueError(message)
     return money
+
+
+def read_unit_price(text: str) -> Decimal:
+    """``0.000000004 USD``, as fine as it is written."""
+    match = MONEY.fullmatch(text)
+    if match is None or len(match[1]) > LONGEST_UNIT_PRICE:
+        message = f"{shown(text)} is no price of a unit; write for example `0.00001 USD`"
+        raise ValueError(message)
+    if match[2] != "USD":
+        message = f"{shown(text)} is not in USD, the only currency yet; write `{match[1]} USD`"
+        raise ValueError(message)
+    return Decimal(match[1])
 
 
 def read_price(text: str) -> Decimal:

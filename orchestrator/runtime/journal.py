@@ -113,6 +113,7 @@ class Journal:
         decisions: Which of them answered, by journal key.
         results: What journaled tools returned, as JSON, by journal key.
         prepaid: Calls of tools that were paid before they were over, by journal key.
+        charged: What charges that are booked once have cost, by journal key.
         in_flight: Attempts on their way, by journal key: a node that is run again while its
             first ask still runs joins that ask.
         labels: Labels of what it was given (:mod:`orchestrator.runtime.labels`).
@@ -122,6 +123,7 @@ class Journal:
     decisions: dict[str, Decision] = field(default_factory=dict)
     results: dict[str, bytes] = field(default_factory=dict)
     prepaid: Counter[str] = field(default_factory=Counter)
+    charged: dict[str, Money] = field(default_factory=dict)
     in_flight: dict[str, Future[JournaledReply]] = field(default_factory=dict)
     labels: set[str] = field(default_factory=set)
 
@@ -134,6 +136,8 @@ class Journal:
         for record in history.attempts:
             if record.intent.kind == "tool" and record.end is not None:
                 journal.add_tool(record.intent.key, record.end)
+            elif record.intent.kind == "resource" and record.end is not None:
+                journal.charged[record.intent.key] = record.end.cost + record.end.overrun
             elif record.end is not None and record.end.reply is not None:
                 intent = record.intent
                 journal.add(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
 
 from orchestrator.core.money import Money
+from orchestrator.runtime.charges import Quantity, charge, measured
 from orchestrator.runtime.context import running_task
 from orchestrator.runtime.labels import note
 from orchestrator.runtime.task_run import TaskRun
@@ -48,6 +51,36 @@ class CurrentTask:
         ``secret``, or the team's own).
         """
         note(self._run, labels)
+
+    def charge(self, resource: str, quantity: Quantity) -> Money:
+        """Book that something was used that is neither a model nor a tool; what it costs.
+
+        The price of one unit stands in the policy under ``resources:``. A charge is booked once for
+        its place, so a node that runs again does not charge again. It is a fact: what a budget
+        cannot serve is booked above it and halts the task.
+
+        Args:
+            resource: The resource, as ``cpu_second``, ``egress:eu->us`` or ``human_minute``.
+            quantity: How much, in its own unit.
+
+        Raises:
+            ValueError: If the policy has no price for it, or the quantity is no number from 0.
+            Halted: If a budget cannot serve it. Let it pass.
+        """
+        return charge(self._run, resource, quantity)
+
+    def measured(
+        self, *, cpu: str | None = None, elapsed: Mapping[str, Quantity] | None = None
+    ) -> AbstractContextManager[None]:
+        """Charge for what the code in a ``with`` block uses, each time it runs.
+
+        Args:
+            cpu: The resource that a CPU second is. Of this thread alone: exact in a sync node; in
+                an async one whatever else its event loop does meanwhile is counted too.
+            elapsed: Resources used while time passes, with the units used each second:
+                ``{"gpu_second": 2}``, ``{"gib_second": "0.5"}``.
+        """
+        return measured(self._run, cpu=cpu, elapsed=elapsed or {})
 
     @property
     def remaining(self) -> Remaining:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 
 def key(
@@ -36,10 +36,17 @@ class Document(BaseModel):
     Attributes:
         hints: What to say about a key that is often tried here, in place of ``unknown key``.
         main: The key that is meant when text stands in place of the mapping.
+        text_is_main: Whether text in place of the mapping is read as the value of ``main``.
         may_be_off: Whether ``off`` may stand in place of the mapping.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     hints: ClassVar[dict[str, str]] = {}
     main: ClassVar[str] = ""
+    text_is_main: ClassVar[bool] = False
     may_be_off: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, value: object) -> object:
+        return {cls.main: value} if cls.text_is_main and isinstance(value, str) else value

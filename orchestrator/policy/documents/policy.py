@@ -19,7 +19,7 @@ from orchestrator.policy.documents.limits import LimitsDocument
 from orchestrator.policy.documents.memo import AgentMemoDocument, MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.steps import StepDocument
-from orchestrator.policy.documents.tools import ToolDocument
+from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.forms import (
     DURATION,
     HOLDER,
@@ -49,6 +49,9 @@ class AgentDocument(Document):
     )
     tools: dict[Annotated[str, NAME], ToolDocument] = key(
         "What holds for single tools, by their names.", default={}
+    )
+    resources: dict[Annotated[str, NAME], ResourceDocument] = key(
+        "Prices of what is used beside models and tools.", default={}
     )
     unknown_price: Annotated[
         Literal["refuse", "estimate", "free"], words("refuse", "estimate", "free")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from orchestrator.core.money import Money
 from orchestrator.policy.documents.base import Document, key
-from orchestrator.policy.forms import COUNT, DURATION, RESERVE, SWITCH
+from orchestrator.policy.forms import COUNT, DURATION, MONEY, RESERVE, SWITCH, UNIT_PRICE
 
 
 class ToolDocument(Document):
@@ -23,8 +24,26 @@ class ToolDocument(Document):
     )
 
     main: ClassVar[str] = "price"
+    text_is_main: ClassVar[bool] = True
     hints: ClassVar[dict[str, str]] = {
         "cost": "unknown key; write `price`",
         "calls": "unknown key; write `limit`",
         "memo": "a tool is memoized by `@memoized_tool`; remove the key",
     }
+
+
+class ResourceDocument(Document):
+    """One entry of ``resources:``: what one unit of it costs, or a flat cost and its share."""
+
+    price: Annotated[Decimal | None, UNIT_PRICE] = key("What one unit costs.")
+    flat: Annotated[Money | None, MONEY] = key(
+        "What reserved capacity costs, however much of it is used; with `over`.",
+        example="3000 USD",
+    )
+    over: Annotated[int | None, COUNT] = key(
+        "Over how many units `flat` is spread: those you expect to use while you pay it once.",
+        example="2M",
+    )
+
+    main: ClassVar[str] = "price"
+    text_is_main: ClassVar[bool] = True
