@@ -40,6 +40,12 @@ SHOWN = {
         "ana: halted, $0.00: Step 'answer' needs .* in the user budget of default/examples/ana: .*",
         "ben: completed, $0.000125",
     ],
+    "memo": [
+        "at once: 1 of 50 tasks paid, $0.000058 in all",
+        "later: 0 of 1 tasks paid, $0.00 in all",
+        "with another catalogue: 1 of 1 tasks paid, $0.000058 in all",
+        "and again: 0 of 1 tasks paid, $0.00 in all",
+    ],
     "structured_output": [
         "large said it right, $0.000514 with the reply that was not accepted",
         "completed: article='lamp' pieces=12",
