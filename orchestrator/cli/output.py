@@ -51,6 +51,11 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - as above
     typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
+def print_line(data: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print one of several records as they come: ``text``, or ``data`` as JSON on one line."""
+    typer.echo(json.dumps(plain(data), ensure_ascii=False) if as_json else text)
+
+
 def result_as_plain(result: TaskResult) -> dict[str, Any]:
     """A task's result with its cost's total beside the parts."""
     data: dict[str, Any] = plain(result)

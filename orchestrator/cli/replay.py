@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.options import PriceOption, prices
+from orchestrator.cli.output import print_line
 
 if TYPE_CHECKING:
     from orchestrator.testing.upstream.recorder import Recorder
@@ -72,8 +72,8 @@ def replay(
     _run(
         upstream,
         port,
-        opening=lambda: _say(_opening(upstream), _opening_text(upstream), as_json=as_json),
-        closing=lambda: _say(_bill(upstream), _bill_text(upstream), as_json=as_json),
+        opening=lambda: print_line(_opening(upstream), _opening_text(upstream), as_json=as_json),
+        closing=lambda: print_line(_bill(upstream), _bill_text(upstream), as_json=as_json),
     )
 
 
@@ -87,14 +87,14 @@ def _record(recording: str, provider: str, *, port: int, as_json: bool) -> None:
     _run(
         recorder,
         port,
-        opening=lambda: _say(
+        opening=lambda: print_line(
             {"url": recorder.url, "provider": provider},
             f"Recording {provider} at {recorder.url} into {recording}\n"
             f"Point a policy at it with `api_base: {recorder.url}`, and name the provider's key:"
             " `api_key_env: OPENAI_API_KEY`\nCtrl-C ends it.",
             as_json=as_json,
         ),
-        closing=lambda: _say(_recorded(recorder), _recorded_text(recorder), as_json=as_json),
+        closing=lambda: print_line(_recorded(recorder), _recorded_text(recorder), as_json=as_json),
     )
 
 
@@ -163,7 +163,3 @@ def _bill_text(upstream: Upstream) -> str:
     text = f"{bill['requests']} requests, billed {upstream.billed}"
     unpriced = bill["unpriced_requests"]
     return f"{text}; {unpriced} of models without --price" if unpriced else text
-
-
-def _say(record: dict[str, Any], text: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(record) if as_json else text)

@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     pairs,
 )
 from orchestrator.cli.output import counted, plain, print_json
+from orchestrator.cli.watch import watch
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.money import Money
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.runtime.orchestrator import Orchestrator
     from orchestrator.runtime.results import TaskResult
 
-app = typer.Typer(no_args_is_help=True, help="List, show, explain and resume tasks.")
+app = typer.Typer(no_args_is_help=True, help="List, show, watch, explain and resume tasks.")
+app.command()(watch)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK_ID", help="As `task list` shows it.")]
 

@@ -35,11 +35,22 @@ def show_task(store: str, task_id: str) -> tuple[TaskRecord, list[Spending]]:
         LedgerUnavailable: If there is no ledger to read.
     """
     with reader_from_url(store) as reader:
-        record = reader.task(task_id)
-        if record is None:
-            message = f"The ledger {store} knows no task {task_id!r}."
-            raise TaskNotFound(message)
-        return record, reader.attempts_of(task_id)
+        return find_task(reader, task_id), reader.attempts_of(task_id)
+
+
+def find_task(reader: LedgerReader, task_id: str) -> TaskRecord:
+    """A task, as the ledger has it now.
+
+    Raises:
+        TaskNotFound: If the ledger knows no such task.
+    """
+    record = reader.task(task_id)
+    if record is None:
+        message = (
+            f"The ledger knows no task {task_id!r}; `orchestrator task list` shows the newest."
+        )
+        raise TaskNotFound(message)
+    return record
 
 
 def _cost(reader: LedgerReader, record: TaskRecord) -> Money:

@@ -110,6 +110,19 @@ def waiting(folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+def test_a_task_is_watched_from_another_process_until_it_ends(waiting, folder):
+    watching = [sys.executable, "-c", PROGRAM, "task", "watch", "t", "--every", "0.05"]
+    with subprocess.Popen(watching, stdout=subprocess.PIPE, text=True) as watcher:
+        assert "plan" in watcher.stdout.readline()
+        (folder / "go").touch()
+        out, _ = watcher.communicate(timeout=PATIENCE_S)
+    waiting.communicate(timeout=PATIENCE_S)
+
+    assert watcher.returncode == 0
+    assert "answer" in out
+    assert out.splitlines()[-1] == "completed, $0.00003 in 2 attempts"
+
+
 def interrupt(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
     return process.stderr.readline()

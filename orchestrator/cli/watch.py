@@ -1,0 +1,110 @@
+"""``orchestrator task watch``: a task's attempts as they are booked, until it stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import DEFAULT_STORE, JsonOption, StoreOption
+from orchestrator.cli.output import FAILED, HALTED, INTERRUPTED, counted, print_line
+from orchestrator.core.money import Money
+
+if TYPE_CHECKING:
+    from orchestrator.ledger.reading import LedgerReader, Spending
+    from orchestrator.ledger.records import TaskRecord
+
+DEFAULT_EVERY_S = 0.5
+
+
+def watch(
+    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="As `task list` shows it.")],
+    *,
+    every: Annotated[
+        float, typer.Option(min=0.05, metavar="SECONDS", help="How often to look.")
+    ] = DEFAULT_EVERY_S,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a task's attempts as they are booked, until it stops.
+
+    Begins with those it made before. Exit code as of the task: 0 completed, 1 failed, 3 halted.
+    Ctrl-C ends the watching, not the task. With --json one object per line.
+    """
+    from orchestrator.ledger.reading import reader_from_url
+    from orchestrator.reports.tasks import find_task
+
+    seen = _Seen()
+    try:
+        with reader_from_url(store) as reader:
+            while True:
+                # The task first: what it did before it stopped is then among its attempts.
+                record = find_task(reader, task_id)
+                for line in seen.news(reader, task_id):
+                    print_line(line.data, line.text, as_json=as_json)
+                if record.status != "running":
+                    break
+                time.sleep(every)
+    except KeyboardInterrupt as error:
+        raise typer.Exit(INTERRUPTED) from error
+    _print_end(record, seen, as_json=as_json)
+    match record.status:
+        case "failed":
+            raise typer.Exit(FAILED)
+        case "halted":
+            raise typer.Exit(HALTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    data: dict[str, Any]
+    text: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was shown: each attempt once when it begins and once when it is booked."""
+
+    begun: set[str] = field(default_factory=set)
+    booked: dict[str, Money] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> Money:
+        return sum(self.booked.values(), Money.ZERO)
+
+    def news(self, reader: LedgerReader, task_id: str) -> Iterator[_Line]:
+        for one in reader.attempts_of(task_id):
+            if one.end is None and one.attempt_id not in self.begun:
+                self.begun.add(one.attempt_id)
+                yield _line("begun", one, f"asks {one.model}, holds {one.cost}", self.cost)
+            elif one.end is not None and one.attempt_id not in self.booked:
+                self.begun.add(one.attempt_id)
+                self.booked[one.attempt_id] = one.cost
+                yield _line("booked", one, _booked(one), self.cost)
+
+
+def _booked(one: Spending) -> str:
+    if one.kind == "memo":
+        return f"memo hit, saved {one.saved}"
+    tokens = "" if one.usage is None else f", {one.usage.input_tokens:,}"
+    tokens += "" if one.usage is None else f" + {one.usage.output_tokens:,} tokens"
+    seconds = "" if one.seconds is None else f" in {one.seconds:.2f} s"
+    return f"{one.model} cost {one.cost} ({one.certainty}){tokens}{seconds}" + (
+        f": {one.error}" if one.error else ""
+    )
+
+
+def _line(event: str, one: Spending, text: str, total: Money) -> _Line:
+    data = {"event": event, "attempt": one, "total_usd": total}
+    return _Line(data, f"{one.at:%H:%M:%S}  {one.step:12}  {text}  [{total}]")
+
+
+def _print_end(record: TaskRecord, seen: _Seen, *, as_json: bool) -> None:
+    because = record.halt.detail if record.halt else record.error
+    data = {"event": record.status, "because": because, "total_usd": seen.cost}
+    attempts = counted(len(seen.booked), "attempt")
+    text = f"{record.status}, {seen.cost} in {attempts}"
+    print_line(data, f"{text}: {because}" if because else text, as_json=as_json)
