@@ -46,9 +46,7 @@ def find_task(reader: LedgerReader, task_id: str) -> TaskRecord:
     """
     record = reader.task(task_id)
     if record is None:
-        message = (
-            f"The ledger knows no task {task_id!r}; `orchestrator task list` shows the newest."
-        )
+        message = f"The ledger knows no task {task_id!r}: see `orchestrator task list`."
         raise TaskNotFound(message)
     return record
 
