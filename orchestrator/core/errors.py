@@ -63,6 +63,10 @@ class LedgerUnavailable(OrchestratorError):  # noqa: N818 - reads as the state i
     """The ledger cannot record, so nothing may be spent."""
 
 
+class LedgerClosed(LedgerUnavailable):
+    """The ledger is not open, and will not be by waiting."""
+
+
 class ResumeError(OrchestratorError):
     """A task cannot be resumed in the way that was asked for."""
 

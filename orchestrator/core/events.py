@@ -128,6 +128,13 @@ class BudgetThresholdCrossed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAway(Event):
+    """The ledger's store cannot be written: the task waits for it, and nothing is spent."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoServed(Event):
     """A memo answered an ask instead of a model; ``saved`` is what that would have cost."""
 

@@ -8,12 +8,13 @@ from typing import Protocol
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
-from orchestrator.ledger.afterwards import Crossing
+from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
     AttemptIntent,
+    AttemptRecord,
     Balance,
     Decision,
     Demand,
@@ -106,6 +107,18 @@ class Ledger(Protocol):
         Raises:
             AlreadyEnded: If it was resolved before (the owner was fenced, or the hold expired).
             LedgerUnavailable: If it cannot be recorded.
+        """
+        ...
+
+    async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:
+        """Attempts whose owner died: their reserve stays disputed. Of one task, or of all."""
+        ...
+
+    async def correct(self, correction: Correction) -> None:
+        """Say what an attempt in doubt really cost.
+
+        Raises:
+            NotInDoubt: If it is open, ended for sure, or unknown.
         """
         ...
 

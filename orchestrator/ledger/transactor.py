@@ -253,7 +253,7 @@ def refuse(operations: Iterable[Operation], cause: Exception) -> None:
 def unavailable(cause: Exception) -> LedgerUnavailable:
     """What a failure of the store is to those who use the ledger."""
     if isinstance(cause, LedgerUnavailable):
-        return LedgerUnavailable(*cause.args)
+        return type(cause)(*cause.args)
     error = LedgerUnavailable(
         f"the ledger cannot record, so nothing may be spent ({type(cause).__name__}: {cause}); "
         "see that its store can be written, then resume"

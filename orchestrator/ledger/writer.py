@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 
-from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.errors import LedgerClosed, LedgerUnavailable
 from orchestrator.ledger.operation import Answer, Operation, deliver
 from orchestrator.ledger.store import Store
 from orchestrator.ledger.transactor import Transactor, refuse, unavailable
@@ -79,7 +79,7 @@ class Writer:
         with self._door:
             if not self._is_open:
                 message = "the ledger is not open; await its open() first"
-                raise LedgerUnavailable(message)
+                raise LedgerClosed(message)
             self._queue.put(operation)
 
     def _main(self, opening: Operation) -> None:
@@ -110,7 +110,7 @@ class Writer:
         try:
             self._store.close()
         finally:
-            refuse(left, LedgerUnavailable("the ledger was closed"))
+            refuse(left, LedgerClosed("the ledger was closed"))
             if self.transactor.unwritten:
                 message = "what was noted last could not be written before the ledger closed"
                 self._closing.error = LedgerUnavailable(message)

@@ -32,6 +32,7 @@ from orchestrator.runtime.actions import Action
 from orchestrator.runtime.granting import asked
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
+from orchestrator.runtime.patience import end_patiently, patiently
 from orchestrator.runtime.slot import Slot
 from orchestrator.runtime.thresholds import look
 
@@ -136,10 +137,17 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     await give_way()
     if run.admits_nothing():
         raise AttemptRefused(run.halt_or_timeout(order.step))
+    demands = giving_way(wanted) if upkeep else wanted
+
+    async def reserve() -> AttemptIntent:
+        # What became of an earlier try may not be known: each is an attempt of its own.
+        fresh = replace(intent, attempt_id=new_attempt_id())
+        await run.ledger.reserve(fresh, demands, priority=run.priority)
+        return fresh
+
     try:
         async with order.slot.during("waiting", run.deadline.remaining_s):
-            demands = giving_way(wanted) if upkeep else wanted
-            await run.ledger.reserve(intent, demands, priority=run.priority)
+            intent = await patiently(run, reserve)
     except TimeoutError:
         raise AttemptRefused(run.halt_or_timeout(order.step)) from None
     except BudgetShort as short:
@@ -152,7 +160,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         raise
     if run.admits_nothing():
         # The halt came while the grant was on its way: nothing has left, so nothing is owed.
-        await run.ledger.end(_unsent(intent, run))
+        await end_patiently(run, _unsent(intent, run))
         raise AttemptRefused(run.halt_or_timeout(order.step))
     return intent
 
@@ -193,7 +201,7 @@ async def _book(
         reply=None if completion is None else encode(completion),
     )
     try:
-        await run.ledger.end(end)
+        await end_patiently(run, end)
     except AlreadyEnded:
         error = Fenced(f"{run.scope.task_id} has another owner now.")
         run.break_off(error)

@@ -20,6 +20,7 @@ from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, st
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.memory import Memory
+from orchestrator.runtime.patience import patiently
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.questions import answered, ask_person, book_answer
 from orchestrator.runtime.request import AskRequest
@@ -65,7 +66,7 @@ async def call(
         return _replayed(run, request, *known)
     asking = _asking(run, request, place, key, on_text)
     await join_earlier(run, key)
-    await asking.open()
+    await patiently(run, asking.open)
     judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
         if one.verdict.accepted or on_text is not None:

@@ -25,6 +25,12 @@ Saver = BaseCheckpointSaver[Any]
 CHECKPOINTS = "checkpoints.db"
 """The file's name, beside the ledger."""
 Owns = Callable[[], Awaitable[bool]]
+Patiently = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+
+async def at_once(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Do ``work``, without waiting for anything."""
+    return await work()
 
 
 @asynccontextmanager
@@ -82,15 +88,16 @@ class FencedSaver(BaseCheckpointSaver[Any]):
     What a deadline left behind, or an owner that was taken over, finds its results dropped.
     """
 
-    def __init__(self, saver: Saver, owns: Owns) -> None:
-        """Write through ``saver`` while ``owns()`` says so."""
+    def __init__(self, saver: Saver, owns: Owns, patiently: Patiently = at_once) -> None:
+        """Write through ``saver`` while ``owns()`` says so; ``patiently`` waits for its store."""
         super().__init__(serde=saver.serde)
         self._saver = saver
         self._owns = owns
+        self._patiently = patiently
 
     def with_allowlist(self, extra_allowlist: Any) -> FencedSaver:
         """Allow more types to be read; LangGraph passes those of the graph's state."""
-        return FencedSaver(self._saver.with_allowlist(extra_allowlist), self._owns)
+        return FencedSaver(self._saver.with_allowlist(extra_allowlist), self._owns, self._patiently)
 
     @property
     def config_specs(self) -> list[Any]:
@@ -130,7 +137,10 @@ class FencedSaver(BaseCheckpointSaver[Any]):
             Fenced: If this run no longer owns the task.
         """
         await self._check()
-        return await self._saver.aput(config, checkpoint, metadata, new_versions)
+        written: RunnableConfig = await self._patiently(
+            lambda: self._saver.aput(config, checkpoint, metadata, new_versions)
+        )
+        return written
 
     async def aput_writes(
         self,
@@ -145,9 +155,9 @@ class FencedSaver(BaseCheckpointSaver[Any]):
             Fenced: If this run no longer owns the task.
         """
         await self._check()
-        await self._saver.aput_writes(config, writes, task_id, task_path)
+        await self._patiently(lambda: self._saver.aput_writes(config, writes, task_id, task_path))
 
     async def _check(self) -> None:
-        if not await self._owns():
+        if not await self._patiently(self._owns):
             message = "This run no longer owns the task; its checkpoint is not written."
             raise Fenced(message)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langgraph.types import Command
@@ -28,6 +29,7 @@ from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
 from orchestrator.runtime.opening import open_run
+from orchestrator.runtime.patience import close_patiently, patiently
 from orchestrator.runtime.questions import taken_apart
 from orchestrator.runtime.results import Cost, TaskResult, attempt_of
 from orchestrator.runtime.services import Services
@@ -175,7 +177,8 @@ class Tasks:
         if run.parent is not None:
             run.parent.adopt(run)
         try:
-            bound = bind(graph, FencedSaver(self._services.saver, run.owns_task))
+            saver = FencedSaver(self._services.saver, run.owns_task, partial(patiently, run))
+            bound = bind(graph, saver)
             ending = await drive(run, bound, given)
             result = await self._close(run, ending)
         except BaseException as error:
@@ -234,18 +237,17 @@ class Tasks:
         if output is not None and run.parent is not None:
             # As it will be when the node around it is run again: a tuple is a list by then.
             ending = replace(ending, output=unpack(output))
-        await self._services.ledger.close_task(
-            TaskClosing(
-                task_id=task_id,
-                epoch=run.epoch,
-                status=ending.status,
-                running_s=run.deadline.this_run_s,
-                at=run.clock.now(),
-                halt=ending.halt,
-                error=_sentence(ending.error),
-                output=output,
-            )
+        closing = TaskClosing(
+            task_id=task_id,
+            epoch=run.epoch,
+            status=ending.status,
+            running_s=run.deadline.this_run_s,
+            at=run.clock.now(),
+            halt=ending.halt,
+            error=_sentence(ending.error),
+            output=output,
         )
+        await close_patiently(run, closing)
         if completed:
             self._graphs.pop(task_id, None)
             if run.policy.keep_bodies is None:

@@ -21,6 +21,7 @@ from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.ledger.afterwards import Crossing
 from orchestrator.ledger.records import Account
+from orchestrator.runtime.patience import patiently
 
 if TYPE_CHECKING:
     from orchestrator.runtime.places import Place
@@ -49,7 +50,7 @@ async def heed(run: TaskRun, place: Place, step: str) -> bool:
         LedgerUnavailable: If what is spent cannot be read, so nothing may be.
     """
     try:
-        crossed = await look(run)
+        crossed = await patiently(run, lambda: look(run))
     except LedgerUnavailable as error:
         run.break_off(error)
         raise

@@ -12,6 +12,7 @@ from orchestrator.core.events import (
     AttemptStarted,
     BudgetThresholdCrossed,
     Event,
+    LedgerAway,
     MemoFaulted,
     MemoServed,
     StepDecided,
@@ -161,6 +162,8 @@ def _fields_beside(event: Event) -> tuple[str, dict[str, Any]]:
             )
         case MemoServed():
             name, fields = "memo_served", _hit(event)
+        case LedgerAway():
+            name, fields = "ledger_away", {"error": redact(event.error)}
         case MemoFaulted():
             name, fields = "memo_faulted", {"error": redact(event.error)}
         case _:

@@ -12,6 +12,7 @@ from langgraph.graph import START, StateGraph
 
 from orchestrator import LedgerUnavailable, step
 from orchestrator.testing import ScriptedModel
+from orchestrator.testing.fake_clock import FakeClock
 from orchestrator.testing.upstream.faults import Fault
 
 
@@ -95,7 +96,8 @@ async def test_a_body_left_behind_by_gather_asks_in_vain(ground):
 
 
 async def test_a_ledger_that_cannot_record_stops_the_task_with_that_error(ground):
-    async with ground.orchestrator() as orchestrator:
+    """It is waited for, five minutes at most, which pass at once here."""
+    async with ground.orchestrator(clock=FakeClock()) as orchestrator:
 
         async def node(state: State) -> State:
             await step("s").ask("<1>")

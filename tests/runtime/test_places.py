@@ -8,7 +8,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
 
-from orchestrator import LedgerUnavailable, OrchestratorError, ResumeError, step
+from orchestrator import OrchestratorError, ResumeError, step
 from orchestrator.models.scripted import ScriptedReply
 
 
@@ -160,36 +160,6 @@ async def test_a_child_gives_the_same_output_the_first_time_and_when_it_is_repla
         result = await orchestrator.resume("t", answer="yes")
     assert result.status == "completed"
     assert stage.asked == ["use ['x', 'y']"]
-
-
-@pytest.mark.parametrize("is_swallowed", [False, True])
-async def test_a_ledger_that_cannot_book_stops_the_run(stage, is_swallowed):
-    async def node(state: State) -> State:
-        try:
-            await step("x").ask("hi")
-        except Exception:
-            if not is_swallowed:
-                raise
-        return {"out": "went on"}
-
-    retry = RetryPolicy(max_attempts=3, initial_interval=0.01)
-    async with stage.orchestrator() as orchestrator:
-        ledger = orchestrator._tasks._services.ledger
-        book, fails = ledger.end, ["disk full for a moment"]
-
-        async def end(ended):
-            if fails:
-                raise LedgerUnavailable(fails.pop())
-            await book(ended)
-
-        ledger.end = end
-        with pytest.raises(LedgerUnavailable, match="disk full"):
-            await orchestrator.run(
-                one(node, retry_policy=retry), {"out": 0}, agent="a", task_id="t"
-            )
-        history = await ledger.history("t")
-    assert stage.asked == ["hi"]
-    assert [attempt.end for attempt in history.attempts] == [None], "the hold stays"
 
 
 async def test_a_task_of_another_orchestrator_is_refused_inside_a_task(stage, tmp_path):
