@@ -144,7 +144,7 @@ def _recovered(
 ) -> dict[str, float | None]:
     """APGR and CPT: over calls of the strong model for two models, else over cost.
 
-    `None` for each if the stronger of them scores no better on these questions.
+    `None` for each if there is no gap between the two models compared on these questions.
     """
     table = estimates.evidence.table
     (low, weak), (high, strong) = (single(table, rows, model) for model in ends)

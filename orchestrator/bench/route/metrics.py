@@ -33,11 +33,11 @@ def recovered(gain: Matrix, weak: Matrix, strong: Matrix) -> tuple[Matrix, Matri
         strong: What the strong model scored.
 
     Returns:
-        Both, ascending in the calls; `None` if the strong model scores no better on these,
+        Both, ascending in the calls; `None` if both models score the same on these questions,
         for then there is no gap, and a share of it means nothing.
     """
     gap = float((strong - weak).sum())
-    if gap < _NO_GAP:
+    if abs(gap) < _NO_GAP:
         return None
     gain = np.round(gain, _TIE)
     order = np.argsort(-gain, kind="stable")

@@ -115,7 +115,7 @@ def _interval(values: Sequence[float | None]) -> dict[str, Any]:
         found = {"mean": float(np.mean(known)), "low": float(low), "high": float(high)}
     if len(known) < len(values):
         without = len(values) - len(known)
-        reason = f"no gap: strong scores no better than weak in {without} of {len(values)} draws"
+        reason = f"no gap between the weak and the strong model in {without} of {len(values)} draws"
         found |= {"seeds": len(known), "reason": reason}
     return found
 

@@ -19,8 +19,8 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Pseudo-observations that hold a class mean at its parent."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
-_CERTAIN = 1.645
-"""Standard errors by which a correlation must exceed zero: by chance one in twenty does."""
+_CERTAIN = 2.33
+"""Standard errors by which a correlation must exceed zero: by chance one in a hundred does."""
 _TINY = 1e-12
 _OUTLIER = 4.0
 """Standard deviations at which dense features are cut: one odd reply decides nothing alone."""
