@@ -13,6 +13,8 @@ from orchestrator.bench.records import Baseline, Source
 from orchestrator.core.money import Money
 
 RIGHT = 1.0
+_POINT = 0.01
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ class OutcomeTable:
         """The model with the best score over all questions, the cheaper one if two are equal."""
         return self._single("best_single", max(self._models, key=self._quality))
 
+    def cheapest_within_a_point(self) -> Baseline:
+        """The cheapest model whose score is within one point (.01) of the best one's."""
+        least = max(map(self._quality, self._models)) - _POINT
+        near = next(model for model in self._models if self._quality(model) >= least - _ROUNDING)
+        return self._single("cheapest_within_1pt", near)
+
     def random_mix(self, cost: Money) -> Baseline:
         """Cheapest and strongest mixed at random so that the expected total is ``cost``.
 
@@ -109,6 +117,7 @@ class OutcomeTable:
             self.all_cheapest(),
             self.all_strongest(),
             self.best_single(),
+            self.cheapest_within_a_point(),
             self.random_mix(cost),
             self.oracle(),
         )

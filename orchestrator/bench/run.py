@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from orchestrator.bench.records import PolicyRun, Source
 from orchestrator.bench.suite import Sample
+from orchestrator.core.errors import TaskExists
 from orchestrator.core.money import Money
 from orchestrator.runtime.orchestrator import Orchestrator
 from orchestrator.runtime.results import TaskResult
@@ -29,6 +31,8 @@ class SuiteJob:
         graph: The agent.
         agent: Its name in the ledger.
         question_field: The key of the graph's input that takes the question.
+        resumable: Whether tasks are named after their questions, so that a run that was interrupted
+            goes on in the same ledger: what it has paid for is not paid again.
         score: How a task's result is judged.
         source: Where the numbers come from.
         concurrency: How many tasks run at once.
@@ -39,6 +43,7 @@ class SuiteJob:
     score: Score
     source: Source
     question_field: str = "question"
+    resumable: bool = False
     concurrency: int = DEFAULT_CONCURRENCY
 
 
@@ -72,12 +77,7 @@ async def run_suite(
 
     async def one(sample: Sample) -> None:
         async with gate:
-            result = await orchestrator.run(
-                job.graph,
-                {job.question_field: sample.question},
-                agent=job.agent,
-                tags={"suite_question": sample.id},
-            )
+            result = await _task(orchestrator, sample, job)
         results[sample.id] = result
         scores[sample.id] = job.score(sample, result)
         on_result(sample, result)
@@ -93,6 +93,24 @@ async def run_suite(
     seconds = time.perf_counter() - started
     figures = _figures(name, list(scores.values()), list(results.values()), job.source, seconds)
     return figures, results
+
+
+async def _task(orchestrator: Orchestrator, sample: Sample, job: SuiteJob) -> TaskResult:
+    """Run the task of a question, or go on with it where an earlier run left it."""
+    digest = hashlib.sha256(f"{sample.id}\0{sample.question}".encode()).hexdigest()[:24]
+    task_id = f"suite-{digest}" if job.resumable else None
+    try:
+        return await orchestrator.run(
+            job.graph,
+            {job.question_field: sample.question},
+            agent=job.agent,
+            tags={"suite_question": sample.id},
+            task_id=task_id,
+        )
+    except TaskExists:
+        if task_id is None:
+            raise
+        return await orchestrator.resume(task_id, graph=job.graph)
 
 
 def _figures(

@@ -6,7 +6,8 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +21,23 @@ from orchestrator.cli.bench_route import route
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
 from orchestrator.cli.output import print_json
+from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
-    from orchestrator.bench.records import PolicyRun
-    from orchestrator.bench.run import SuiteJob
-    from orchestrator.bench.suite import Sample
+    from orchestrator.bench.measure import Measured, Plan
     from orchestrator.policy.records import Policy
     from orchestrator.runtime.results import TaskResult
+
+ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Tasks at once.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many questions.")]
+BudgetOption = Annotated[
+    str | None, typer.Option(metavar="USD", help="The most that all of it may cost.")
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="Keep the ledgers here; the same command goes on."),
+]
+BaselinesOption = Annotated[bool, typer.Option(help="Ask each model alone too, and pay for it.")]
 
 app = typer.Typer(no_args_is_help=True, help="Measure what policies cost and what they buy.")
 
@@ -43,7 +54,7 @@ app.command()(plan)
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 - each is an option of the command line
     suite: Annotated[str, typer.Argument(help="A .yaml, .jsonl or .csv file of questions.")],
     *,
     policy: Annotated[
@@ -60,16 +71,21 @@ def run(
     source: Annotated[
         Source, typer.Option(help="Where the numbers come from; said in the table.")
     ] = "measured",
-    concurrency: Annotated[int, typer.Option(min=1, help="Tasks at once.")] = 8,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many questions.")] = None,
+    concurrency: ConcurrencyOption = 8,
+    limit: LimitOption = None,
+    budget: BudgetOption = None,
+    keep: KeepOption = None,
+    baselines: BaselinesOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Compare policies on a suite of questions.
 
-    Every question is a task under each policy. This asks the models that the policies name and
-    spends what they cost, under the policies' own budgets. Each policy has a ledger of its own,
-    which is thrown away.
+    Every question is a task under each policy, and under each of their models alone: savings stand
+    beside these baselines. This asks the models that the policies name and spends what they cost,
+    under the policies' own budgets and --budget. Each policy has a ledger of its own, which is
+    thrown away unless --keep names a directory: then an interrupted run goes on where it stopped.
     """
+    from orchestrator.bench.measure import Plan, keeping
     from orchestrator.bench.run import SuiteJob
     from orchestrator.bench.scorers.table import SCORERS
     from orchestrator.bench.suite import read_suite
@@ -80,7 +96,8 @@ def run(
         message = f"write one of {', '.join(SCORERS)}, not {scorer!r}"
         raise typer.BadParameter(message, param_hint="--scorer")
     samples = read_suite(suite)[:limit]
-    policies = [load_policy(path) for path in policy]  # before any of them spends
+    # All are read before any of them spends.
+    policies = {name: load_policy(path) for name, path in zip(_names(policy), policy, strict=True)}
     check_graph(graph, "--graph")
     job = SuiteJob(
         graph=graph,
@@ -90,12 +107,24 @@ def run(
         question_field=question_field,
         concurrency=concurrency,
     )
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        runs = [
-            _run(one, name, samples, job, quiet=as_json)
-            for one, name in zip(policies, _names(policy), strict=True)
-        ]
-    _print(runs, as_json=as_json)
+    with ExitStack() as stack:
+        if as_json:
+            stack.enter_context(redirect_stdout(sys.stderr))
+        folder = keep or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-bench-"))
+        )
+        plan = Plan(
+            suite=samples, job=job, folder=folder, budget=_amount(budget), baselines=baselines
+        )
+        found = _measure(policies, plan if keep is None else keeping(plan), quiet=as_json)
+    _print(found, as_json=as_json)
+
+
+def _amount(text: str | None) -> Money | None:
+    try:
+        return None if text is None else Money.from_usd(text.removesuffix("USD").strip())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--budget") from error
 
 
 def _answer(result: TaskResult, field: str) -> str:
@@ -119,33 +148,42 @@ def _names(paths: Sequence[str]) -> Sequence[str]:
     return stems if len(set(stems)) == len(stems) else paths
 
 
-def _run(
-    policy: Policy, name: str, samples: Sequence[Sample], job: SuiteJob, *, quiet: bool
-) -> PolicyRun:
-    """Run one policy under a progress bar."""
-    from orchestrator.bench.run import run_suite
+def _measure(policies: Mapping[str, Policy], plan: Plan, *, quiet: bool) -> Measured:
+    """Run everything, each policy under a progress bar of its own."""
+    from orchestrator.bench.measure import measure
     from orchestrator.cli.progress import task_bar
-    from orchestrator.runtime.orchestrator import Orchestrator
 
-    async def measured() -> PolicyRun:
-        with tempfile.TemporaryDirectory(prefix="orchestrator-bench-") as folder:
-            store = f"sqlite:///{Path(folder) / 'ledger.db'}"
-            async with Orchestrator(policy, store=store) as orchestrator:
-                figures, _ = await run_suite(
-                    orchestrator, name, samples, job, on_result=bar.advance
-                )
-        return figures
-
-    with task_bar(name, quiet=quiet) as bar:
-        bar.start(len(samples))
-        return asyncio.run(measured())
+    with task_bar("", quiet=quiet) as bar:
+        plan = replace(
+            plan,
+            on_start=lambda name: bar.start(len(plan.suite), name),
+            on_result=bar.advance,
+        )
+        return asyncio.run(measure(policies, plan))
 
 
-def _print(runs: Sequence[PolicyRun], *, as_json: bool) -> None:
+def _print(found: Measured, *, as_json: bool) -> None:
+    from orchestrator.bench.measure import as_plain
     from orchestrator.bench.table import to_json, to_rich
     from orchestrator.cli.tables import print_table
 
     if as_json:
-        print_json(to_json(runs))
-    else:
-        print_table(to_rich(runs))
+        print_json(to_json(found.runs, found.baselines) | as_plain(found))
+        return
+    print_table(to_rich(found.runs, found.baselines))
+    plain = as_plain(found)
+    for name, cost in plain["cost_per_success_usd"].items():
+        typer.echo(f"{name}: {'no success' if cost is None else f'{cost} USD per success'}")
+    for one in plain["differences"]:
+        quality, cost = one["quality"], one["cost_usd_per_task"]
+        typer.echo(
+            f"{one['name']} less {one['less']}: quality {quality['mean']:+.3f} "
+            f"[{quality['low']:+.3f}, {quality['high']:+.3f}], USD per task {cost['mean']:+.6f} "
+            f"[{cost['low']:+.6f}, {cost['high']:+.6f}]"
+        )
+    if found.cut:
+        typer.echo(
+            f"The budget stopped {found.cut} tasks, so these figures are of no use: "
+            "raise --budget; with --keep nothing is paid twice.",
+            err=True,
+        )

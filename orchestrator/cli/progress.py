@@ -22,9 +22,9 @@ class TaskBar:
         self._bar = bar
         self._spent = Money.ZERO
 
-    def start(self, tasks: int) -> None:
-        """There will be so many."""
-        self._progress.update(self._bar, total=tasks)
+    def start(self, tasks: int, title: str | None = None) -> None:
+        """There will be so many, from here on; ``title`` renames the bar."""
+        self._progress.update(self._bar, total=tasks, completed=0, description=title)
 
     def advance(self, _: Sample, result: TaskResult) -> None:
         """One has ended."""

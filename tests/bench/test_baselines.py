@@ -34,6 +34,12 @@ def test_single_models():
     assert table().best_single().quality == 0.75
 
 
+def test_a_point_less_is_taken_where_it_is_cheaper():
+    near = {"small": [1] * 98 + [0] * 2, "medium": [1] * 99 + [0], "large": [1] * 100}
+    assert table(near).cheapest_within_a_point().detail == "medium"
+    assert table().cheapest_within_a_point().detail == "medium"
+
+
 def test_of_two_equally_good_models_the_cheaper_is_the_best():
     assert table({"large": [1], "small": [1]}).best_single().detail == "small"
 
@@ -68,7 +74,8 @@ def test_everything_is_labelled_with_its_source():
     baselines = table().all(Money(44))
 
     assert [b.name for b in baselines] == [
-        *("all_cheapest", "all_strongest", "best_single", "random_mix", "oracle")
+        *("all_cheapest", "all_strongest", "best_single", "cheapest_within_1pt", "random_mix"),
+        "oracle",
     ]
     assert {b.source for b in baselines} == {"simulated"}
     assert {b.tasks for b in baselines} == {4}
