@@ -78,8 +78,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _store(url: str) -> Iterator[Finding]:
-    from orchestrator.ledger.factory import sqlite_path
-    from orchestrator.ledger.reading import reader_from_url
+    from orchestrator.ledger.factory import reader_from_url, sqlite_path
 
     try:
         path = sqlite_path(url)

@@ -177,7 +177,7 @@ def _correct(store: str, corrections: Sequence[Correction]) -> None:
 
 def _read(store: str) -> tuple[list[Doubt], list[Spending]]:
     """The doubts and all other attempts; an error if there is no ledger, which is not made here."""
-    from orchestrator.ledger.reading import reader_from_url
+    from orchestrator.ledger.factory import reader_from_url
 
     with reader_from_url(store) as reader:
         found = reader.doubts()

@@ -34,7 +34,7 @@ def watch(
     Begins with those it made before. Exit code as of the task: 0 completed, 1 failed, 3 halted.
     Ctrl-C ends the watching, not the task. With --json one object per line.
     """
-    from orchestrator.ledger.reading import reader_from_url
+    from orchestrator.ledger.factory import reader_from_url
     from orchestrator.reports.tasks import find_task
 
     seen = _Seen()

@@ -1,4 +1,4 @@
-"""A ledger from a URL."""
+"""A ledger from a URL, or what reads one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.ledger.reading import LedgerReader
 from orchestrator.ledger.steady import steady_clock
 from orchestrator.ledger.stored import StoredLedger
 
@@ -105,4 +106,23 @@ def ledger_from_url(
 
         return StoredLedger(MemoryStore(), clock, keep_bodies=keep_bodies)
     message = f"the store {url!r} is of no kind this version knows; {_FORMS}"
+    raise LedgerUnavailable(message)
+
+
+def reader_from_url(url: str) -> LedgerReader:
+    """A reader of the ledger that ``url`` names.
+
+    Raises:
+        LedgerUnavailable: If it cannot be read from outside of its process.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        from orchestrator.ledger.sqlite_reading import SqliteReader  # noqa: PLC0415 - when used
+
+        return SqliteReader(path)
+    if is_postgres(url):
+        from orchestrator.ledger.postgres_reading import PostgresReader  # noqa: PLC0415 - when used
+
+        return PostgresReader(url)
+    message = f"the store {url!r} cannot be read from here; name a sqlite: or postgresql: store"
     raise LedgerUnavailable(message)

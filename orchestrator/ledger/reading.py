@@ -9,13 +9,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, Self
 
-from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row, read_task
-from orchestrator.ledger.factory import is_postgres, sqlite_path
 from orchestrator.ledger.lesson_rows import OF_TASK, OF_TENANT, TENANTS, read_lesson
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import UNCHANGED, AttemptKind, EndKind, TaskRecord
@@ -262,25 +260,6 @@ class LedgerReader(ABC):
         return sorted(
             totals, key=lambda total: (-total.cost.nano, [it or "" for it in total.group])
         )
-
-
-def reader_from_url(url: str) -> LedgerReader:
-    """A reader of the ledger that ``url`` names.
-
-    Raises:
-        LedgerUnavailable: If it cannot be read from outside of its process.
-    """
-    path = sqlite_path(url)
-    if path is not None:
-        from orchestrator.ledger.sqlite_reading import SqliteReader  # noqa: PLC0415 - when used
-
-        return SqliteReader(path)
-    if is_postgres(url):
-        from orchestrator.ledger.postgres_reading import PostgresReader  # noqa: PLC0415 - when used
-
-        return PostgresReader(url)
-    message = f"the store {url!r} cannot be read from here; name a sqlite: or postgresql: store"
-    raise LedgerUnavailable(message)
 
 
 _COLUMNS: Mapping[Dimension, str] = MappingProxyType(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
-from orchestrator.ledger.reading import Dimension, Total, reader_from_url
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.reading import Dimension, Total
 
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import reader_from_url
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.errors import TaskNotFound
+from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.reading import reader_from_url
 from orchestrator.routing.certificate import Certificate, State
 from orchestrator.routing.learning.knowledge import Knowledge, StepKey, StepKnowledge
 from orchestrator.routing.learning.observation import Observation, Outcome, fact_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from orchestrator.core.errors import TaskNotFound
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.money import Money
-from orchestrator.ledger.reading import LedgerReader, Spending, reader_from_url
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.reading import LedgerReader, Spending
 from orchestrator.ledger.records import TaskRecord
 
 

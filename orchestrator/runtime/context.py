@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import NoRunningTask
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.orchestrator import Orchestrator
+    from orchestrator.core.scope import Scope
     from orchestrator.runtime.task_run import TaskRun
 
 RUNNING: ContextVar[TaskRun | None] = ContextVar("orchestrator_running_task", default=None)
 
 TOOL_START: ContextVar[ToolStart | None] = ContextVar("orchestrator_tool_start", default=None)
 """The LangChain tool that runs here."""
-
-OPENED: ContextVar[Orchestrator | None] = ContextVar("orchestrator_opened", default=None)
-"""The orchestrator whose ``with`` block this code stands in."""
 
 
 @dataclass(slots=True)
@@ -44,6 +41,12 @@ class ToolStart:
         return is_this
 
 
+def scope_here() -> Scope | None:
+    """Whose task runs here; ``None``: none does."""
+    run = RUNNING.get()
+    return None if run is None else run.scope
+
+
 def running_task() -> TaskRun:
     """The run this code belongs to.
 
@@ -58,20 +61,3 @@ def running_task() -> TaskRun:
         )
         raise NoRunningTask(message)
     return run
-
-
-def opened_orchestrator() -> Orchestrator:
-    """The orchestrator whose policy governs a call outside of every task.
-
-    Raises:
-        NoRunningTask: If none is open here.
-    """
-    orchestrator = OPENED.get()
-    if orchestrator is None:
-        message = (
-            "No task is running here, and no orchestrator is open. Run your graph with "
-            "Orchestrator.run, or make the call inside `with Orchestrator.from_policy(...)`; a "
-            "thread of your own needs contextvars.copy_context()."
-        )
-        raise NoRunningTask(message)
-    return orchestrator

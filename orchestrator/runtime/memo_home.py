@@ -15,7 +15,6 @@ from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.store import StoreFault
 from orchestrator.policy.records import AgentPolicy
-from orchestrator.runtime.context import RUNNING
 
 DIRECTORY = "memo"
 
@@ -34,6 +33,7 @@ class MemoHome:
         clock: Clock,
         emit: Callable[[Event], None],
         policy: AgentPolicy,
+        scope_here: Callable[[], Scope | None],
     ) -> None:
         """Make nothing yet, but see that it can be made.
 
@@ -43,12 +43,14 @@ class MemoHome:
             emit: Told when the store fails.
             policy: Says where it lies and how much it may hold, and whose failure one is where no
                 task runs.
+            scope_here: Whose task runs here, if one does.
 
         Raises:
             OrchestratorError: If the Redis that the policy names cannot be used as it is named.
         """
         self._clock = clock
         self._emit = emit
+        self._scope_here = scope_here
         self._home = Scope(
             org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team
         )
@@ -80,8 +82,7 @@ class MemoHome:
         return Memo(store, clock=self._clock, on_fault=self._report)
 
     def _report(self, fault: Fault) -> None:
-        run = RUNNING.get()
-        scope = self._home if run is None else run.scope
+        scope = self._scope_here() or self._home
         self._emit(MemoFaulted(at=self._clock.now(), scope=scope, error=fault.message))
 
 

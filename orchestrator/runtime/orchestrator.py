@@ -24,12 +24,13 @@ from orchestrator.policy.load import load_policy
 from orchestrator.policy.records import Policy
 from orchestrator.runtime import arguments
 from orchestrator.runtime.bodies import pack
-from orchestrator.runtime.context import OPENED, RUNNING
+from orchestrator.runtime.context import RUNNING, scope_here
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.feedback import score_of, teach
 from orchestrator.runtime.granting import is_about_money
 from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
+from orchestrator.runtime.outermost import OPENED, Opened
 from orchestrator.runtime.results import TaskResult
 from orchestrator.runtime.services import Services, open_services
 from orchestrator.runtime.tasks import Tasks
@@ -77,7 +78,7 @@ class Orchestrator:
         self._services: Services | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home: Engine | None = None
-        self._around: Orchestrator | None = None
+        self._around: Opened | None = None
 
     @classmethod
     def from_policy(
@@ -111,6 +112,7 @@ class Orchestrator:
                     emit=self._emit,
                     keep_bodies=self.policy.everyone.keep_bodies,
                     home=self.policy.everyone,
+                    scope_here=scope_here,
                 )
             )
             self._services = services

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from orchestrator.core.errors import OrchestratorError
+from orchestrator.core.errors import NoRunningTask, OrchestratorError
 from orchestrator.core.halt import Halted
-from orchestrator.runtime.context import opened_orchestrator
 
 if TYPE_CHECKING:
     from orchestrator.runtime.results import TaskResult
 
 T = TypeVar("T")
+
+
+class Opened(Protocol):
+    """An orchestrator whose ``with`` block code stands in."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it was opened on."""
+        ...
+
+    async def run(
+        self,
+        graph: Any,
+        input: Any,  # noqa: A002 - LangGraph's word
+        *,
+        agent: str,
+    ) -> TaskResult:
+        """Run a task."""
+        ...
+
+
+OPENED: ContextVar[Opened | None] = ContextVar("orchestrator_opened", default=None)
+"""The orchestrator whose ``with`` block this code stands in."""
 
 
 class Outside(TypedDict, total=False):
@@ -74,3 +97,20 @@ async def _on(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
     if loop is asyncio.get_running_loop():
         return await work
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+def opened_orchestrator() -> Opened:
+    """The orchestrator whose policy governs a call outside of every task.
+
+    Raises:
+        NoRunningTask: If none is open here.
+    """
+    orchestrator = OPENED.get()
+    if orchestrator is None:
+        message = (
+            "No task is running here, and no orchestrator is open. Run your graph with "
+            "Orchestrator.run, or make the call inside `with Orchestrator.from_policy(...)`; a "
+            "thread of your own needs contextvars.copy_context()."
+        )
+        raise NoRunningTask(message)
+    return orchestrator

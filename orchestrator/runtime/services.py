@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from orchestrator.core.clock import Clock
 from orchestrator.core.events import Event
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.factory import directory_of, ledger_from_url
 from orchestrator.ledger.protocol import Ledger
 from orchestrator.models.protocol import ModelClient
@@ -55,6 +56,7 @@ async def open_services(
     emit: Callable[[Event], None],
     keep_bodies: timedelta | None,
     home: AgentPolicy,
+    scope_here: Callable[[], Scope | None],
 ) -> AsyncIterator[Services]:
     """Open the ledger, the checkpoints and the engine, and load the client on the engine's loop.
 
@@ -71,7 +73,9 @@ async def open_services(
         await asyncio.wrap_future(engine.submit(client.open()))
         stack.push_async_callback(_close_client, engine, client)
         stack.push_async_callback(engine.idle)
-        memos = MemoHome(directory_of(store), clock=clock, emit=emit, policy=home)
+        memos = MemoHome(
+            directory_of(store), clock=clock, emit=emit, policy=home, scope_here=scope_here
+        )
         stack.push_async_callback(memos.aclose)
         learner = Learner(ledger, clock)
         stack.callback(learner.close)

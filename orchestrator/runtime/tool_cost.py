@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from orchestrator.limits.tools import ToolSettings
 from orchestrator.runtime import arguments
-from orchestrator.runtime.context import OPENED, RUNNING
-from orchestrator.runtime.outermost import as_task
+from orchestrator.runtime.context import RUNNING
+from orchestrator.runtime.outermost import OPENED, as_task
 from orchestrator.runtime.tools import GOVERNED, ToolAsk, call_tool, call_tool_sync
 
 P = ParamSpec("P")

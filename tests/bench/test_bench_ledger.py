@@ -7,7 +7,7 @@ import pytest
 from orchestrator.bench.ledger import compare
 from orchestrator.bench.ledger.bare import BOUND, COST, BareSqlite
 from orchestrator.bench.ledger.subject import Subject
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import reader_from_url
 
 
 async def test_both_sides_make_the_calls_they_are_timed_for(tmp_path):

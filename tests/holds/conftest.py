@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import pytest
 
 from orchestrator import Money, Orchestrator
-from orchestrator.ledger.reading import Spending, reader_from_url
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.reading import Spending
 from orchestrator.testing.upstream.recording import RecordedReply
 from orchestrator.testing.upstream.server import Upstream
 

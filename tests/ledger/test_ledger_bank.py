@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ledger.factory import ledger_from_url
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import ledger_from_url, reader_from_url
 from orchestrator.testing import FakeClock
 
 CUSTOMER = Path(__file__).with_name("customer.py")

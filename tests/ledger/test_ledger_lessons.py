@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.reading import reader_from_url
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.core.errors import LedgerUnavailable
-from orchestrator.ledger.factory import ledger_from_url
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import ledger_from_url, reader_from_url
 from orchestrator.ledger.stored import StoredLedger
 
 psycopg = pytest.importorskip("psycopg")

@@ -8,7 +8,8 @@ import pytest
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.reading import Total, reader_from_url
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.reading import Total
 from orchestrator.ledger.sqlite import SqliteStore
 
 

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from orchestrator import step
 from orchestrator.core.errors import PolicyError
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import reader_from_url
 from orchestrator.models.protocol import Completion
 from orchestrator.reports.routing import status
 from orchestrator.runtime.audits import is_drawn

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from orchestrator import step
 from orchestrator.cli.main import app
-from orchestrator.ledger.reading import reader_from_url
+from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.sqlite_reading import SqliteReader
 
 POLICY = """
