@@ -23,10 +23,8 @@ SHARES = ["user", "agent", "team", "org", "public"]
 def walls(scope, share, labels=()):
     """Who may share, said once more in other words than the code's."""
     seen = {("tenant", scope.tenant)}
-    for one in [
-        share,
-        *("user" if label in {"private", "unknown"} else "team" for label in labels),
-    ]:
+    narrow = {"private": "user", "unknown": "user", "internal": "team"}
+    for one in [share, *(narrow.get(label, label) for label in labels)]:
         if one in ("org", "team", "agent", "user"):
             seen.add(("org", scope.org))
         if one in ("team", "agent", "user"):
@@ -70,8 +68,8 @@ class Partitions(RuleBasedStateMachine):
     @rule(
         scope=SCOPES,
         share=st.sampled_from(SHARES),
-        labels=st.sets(st.sampled_from(["private", "internal", "unknown"]), max_size=2),
-        late=st.sets(st.sampled_from(["private", "internal", "secret"]), max_size=1),
+        labels=st.sets(st.sampled_from(["private", "internal", "unknown", *SHARES]), max_size=2),
+        late=st.sets(st.sampled_from(["private", "internal", "secret", "agent"]), max_size=1),
     )
     def ask(self, scope, share, labels, late):
         rules = MemoSettings(fresh_for_s=1e6, share=share, labels={"internal": "team"})
