@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.halt import Halt
@@ -12,6 +12,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.records import AttemptRecord
 from orchestrator.models.protocol import ToolCall
+from orchestrator.routing.certificate import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +25,10 @@ class Reply:
         tool_calls: Tools the model wants called.
         model: The policy's name of the model that answered.
         confidence: What the checks make of the reply, 0 to 1; ``None`` if the step has no checks.
-        confidence_state: What that number is worth; ``uncalibrated`` means the share of checks
-            passed, without any promise about how often such replies are right.
+        confidence_state: What that number is worth: ``uncalibrated``: the share of checks passed,
+            without any promise about how often such replies are right; ``calibrated``: the
+            probability that the reply is right; ``certified``: the same, and audits have shown that
+            the step's threshold holds.
         cost: What this ask cost, all its attempts together; zero for a replay.
         from_memo: Whether a memo answered instead of a model.
         usage: Tokens of the attempt that answered, if the provider said so believably.
@@ -109,7 +112,7 @@ class TaskResult:
         error: What it failed with.
         cost: All attempts of all its runs.
         attempts: Those attempts, in order.
-        confidence_state: What the confidences of its replies are worth.
+        confidence_state: What the confidences of its replies are worth: that of the least.
         questions: What it waits for a person to answer, by the id of each question.
     """
 
@@ -131,3 +134,9 @@ def attempt_of(record: AttemptRecord) -> Attempt:
     if end is None:
         return Attempt(intent.step, intent.model, intent.reserve, "unknown")
     return Attempt(intent.step, intent.model, end.cost + end.overrun, end.certainty)
+
+
+def weakest(states: Iterable[str]) -> str:
+    """The state that is worth least; ``uncalibrated`` of none."""
+    order: tuple[str, ...] = get_args(State)
+    return min(states, key=order.index, default=order[0])

@@ -31,7 +31,7 @@ from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compil
 from orchestrator.runtime.opening import open_run
 from orchestrator.runtime.patience import close_patiently, patiently
 from orchestrator.runtime.questions import taken_apart
-from orchestrator.runtime.results import Cost, TaskResult, attempt_of
+from orchestrator.runtime.results import Cost, TaskResult, attempt_of, weakest
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.task_run import TaskRun
 
@@ -163,6 +163,11 @@ class Tasks:
             cost=Cost.of(attempts),
             attempts=attempts,
             questions=ending.questions,
+            confidence_state=weakest(
+                decision.confidence_state
+                for history in histories
+                for decision in history.decisions.values()
+            ),
         )
 
     # One run

@@ -36,6 +36,7 @@ async def told(orchestrator, number, right, **who):
     """Run one task and say whether the reply was right."""
     result = await orchestrator.run(GRAPH, {"question": f"question {number}"}, agent="a", **who)
     assert result.status == "completed", result
+    assert result.confidence_state == result.output["state"]
     await orchestrator.feedback(result.task_id, success=right(result.output["model"]))
     return result.output
 

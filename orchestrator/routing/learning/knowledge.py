@@ -75,6 +75,9 @@ class StepKnowledge:
     drifted: bool = False
     certificate: Certificate | None = None
     looks: int = 0
+    _summed: dict[tuple[str, float | None], tuple[float, float, float]] = field(
+        default_factory=dict
+    )
     _fit_at: int = CALIBRATED_FROM
     _look_at: int = _FIRST_LOOK
 
@@ -100,20 +103,20 @@ class StepKnowledge:
             self._watch()
         kept = self.recent.setdefault(reply.action, deque(maxlen=_RECENT))
         kept.append((reply, self._worth(reply)))
+        self._summed.clear()
 
     def accepts(self, action: str, threshold: float | None) -> tuple[float, float]:
         """How many of an action's newest replies would be accepted now, and how many there are.
 
         Without a calibration, or a threshold, whatever passes its checks is.
         """
-        worths = [worth for _, worth in self.recent.get(action, ())]
-        least = 0.0 if self.fitted is None or threshold is None else threshold
-        return float(sum(worth >= least for worth in worths)), float(len(worths))
+        hits, seen, _ = self._sums(action, threshold)
+        return hits, seen
 
     def cost(self, action: str) -> float | None:
         """What an action's replies cost on average, in USD; `None`: never asked."""
-        kept = self.recent.get(action)
-        return sum(reply.cost for reply, _ in kept) / len(kept) if kept else None
+        _, seen, cost = self._sums(action, None)
+        return cost / seen if seen else None
 
     def label(self, reply: Observation, score: float, source: Source) -> None:
         """Take in the outcome, 0 to 1, of a reply that passed."""
@@ -146,6 +149,7 @@ class StepKnowledge:
                 kept[place] = (reply, self._worth(reply))
         # The confidence is another now: what was shown of the former one is void.
         self.certificate, self._look_at = None, _FIRST_LOOK
+        self._summed.clear()
         self._watch()
 
     def look(self) -> None:
@@ -180,6 +184,21 @@ class StepKnowledge:
             hits == 0 and at_most(0, int(seen), 0.1) <= DELTA for hits, seen in counts
         )
 
+    def _sums(self, action: str, threshold: float | None) -> tuple[float, float, float]:
+        """Of an action's newest replies: how many are accepted, how many there are, their cost.
+
+        Summed once until something changes: a choice is made often, and in the way of an agent.
+        """
+        if (action, threshold) not in self._summed:
+            least = 0.0 if self.fitted is None or threshold is None else threshold
+            kept = self.recent.get(action, ())
+            self._summed[action, threshold] = (
+                float(sum(worth >= least for _, worth in kept)),
+                float(len(kept)),
+                sum(reply.cost for reply, _ in kept),
+            )
+        return self._summed[action, threshold]
+
     def _worth(self, reply: Observation) -> float:
         confidence = self.confidence(reply)
         return -1.0 if not reply.passed else 0.0 if confidence is None else confidence
@@ -198,6 +217,7 @@ class StepKnowledge:
         self.audits.clear()
         self.fitted = self.alarm = self.certificate = None
         self._fit_at, self._look_at = CALIBRATED_FROM, _FIRST_LOOK
+        self._summed.clear()
         self.drifted = True
 
 

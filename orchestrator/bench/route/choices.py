@@ -1,0 +1,80 @@
+"""What one choice of the runtime takes, with much to know and many models to choose from.
+
+    python -m orchestrator.bench.route.choices
+
+The log is simulated: what is measured is time, not quality.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from time import perf_counter_ns, thread_time_ns
+
+from orchestrator.routing.learning.knowledge import Knowledge, StepKey
+from orchestrator.routing.learning.observation import Observation, Outcome, signals_of
+from orchestrator.routing.learning.outlook import Quoted, next_action, outlooks
+
+MODELS = 10
+OBSERVATIONS = 10_000
+CHOICES = 2_000
+THRESHOLD = 0.8
+
+
+def simulated(models: int, observations: int) -> Knowledge:
+    """A log of one step: the dearer a model, the more often it is right; a third has outcomes."""
+    source, knowledge = random.Random(0), Knowledge()  # noqa: S311 - keeps no secret
+    signals, ending = signals_of("What is 3 + 4?", "3 + 4 = 7")
+    for number in range(observations):
+        model = source.randrange(models)
+        reply = Observation(
+            attempt_id=f"attempt-{number}",
+            ask=f"ask-{number}",
+            agent="a",
+            step="s",
+            version="v",
+            action=f"m{model}",
+            passed=source.random() < 0.9,  # noqa: PLR2004 - simulated
+            signals=tuple(value + source.random() for value in signals),
+            ending=ending,
+            threshold=THRESHOLD,
+            cost=0.001 * 2**model,
+        )
+        knowledge.fold(reply)
+        if number % 3 == 0:
+            right = source.random() < 0.5 + 0.45 * model / models
+            outcome = Outcome(attempt_id=reply.attempt_id, score=float(right), source="user")
+            knowledge.fold(outcome)
+    return knowledge
+
+
+def measure(knowledge: Knowledge, models: int, choices: int) -> dict[str, float]:
+    """Processor time of choices in microseconds."""
+    quoted = [Quoted(action=f"m{n}", name=f"m{n}", cost=0.001 * 2**n) for n in range(models)]
+    key, taken = StepKey("a", "s", "v"), []
+    for _ in range(choices):
+        start = thread_time_ns()
+        next_action(outlooks(knowledge, key, quoted, THRESHOLD), None, THRESHOLD, "best")
+        taken.append(thread_time_ns() - start)
+    taken.sort()
+    return {"p50": taken[choices // 2] / 1_000, "p99": taken[choices * 99 // 100] / 1_000}
+
+
+def main() -> None:
+    """Measure and print."""
+    start = perf_counter_ns()
+    knowledge = simulated(MODELS, OBSERVATIONS)
+    folded = (perf_counter_ns() - start) / 1e9
+    found = {
+        "models": MODELS,
+        "observations": OBSERVATIONS,
+        "choice_us": measure(knowledge, MODELS, CHOICES),
+        "fold_s": folded,
+        "scikit_learn_loaded": "sklearn" in sys.modules,
+    }
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
