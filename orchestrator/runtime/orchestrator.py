@@ -227,7 +227,7 @@ class Orchestrator:
             scope=Scope(
                 org=policy.org,
                 team=policy.team,
-                agent=given.take("agent", agent, arguments.name) or "",
+                agent=given.take("agent", agent or "", arguments.name) or "",
                 task_id=given.take("task_id", task_id, arguments.task_id)
                 or task_id_in(parent, parent_key),
                 tenant=given.take("tenant", tenant, arguments.name)
