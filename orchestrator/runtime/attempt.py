@@ -91,6 +91,7 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
         run.gauge.attempt_not_sent()
         raise
     run.booked(intent.reserve)
+    run.outlay.reserved(order.step, intent.reserve)
     _announce(run, intent)
     try:
         outcome = await _on_wire(run, order)
@@ -211,6 +212,7 @@ async def _book(
         run.break_off(error)
         raise
     order.slot.cost = end.cost + end.overrun
+    run.outlay.took(end.seconds)
     run.booked(order.slot.cost - intent.reserve)
     run.gauge.after_attempt(AttemptRecord(intent, end).tokens)
     _tell_latch(run, action.settings.endpoint, outcome, overran=bool(end.overrun))

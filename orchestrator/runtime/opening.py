@@ -15,6 +15,7 @@ from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings, extended
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.journal import Journal
+from orchestrator.runtime.outlay import Outlay
 from orchestrator.runtime.results import attempt_of
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.task_run import TaskRun
@@ -71,6 +72,7 @@ def open_run(
         purse=Purse({} if own is None else _judging(own)),
         priority=parent.priority if parent else opening.priority or policy.priority,
         parent=parent,
+        outlay=Outlay.of([] if own is None else [own]),
         committed=sum((_committed(history) for history in histories.values()), Money.ZERO),
     )
 

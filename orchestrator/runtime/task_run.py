@@ -30,6 +30,7 @@ from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import Journal, JournaledReply
+from orchestrator.runtime.outlay import Outlay
 from orchestrator.runtime.places import Place, Places
 from orchestrator.runtime.services import Services
 from orchestrator.runtime.slot import Phase, Slot
@@ -57,6 +58,7 @@ class TaskRun:
         deadline: When its time is over.
         priority: How much it matters: that of the outermost task.
         parent: The run it is a part of, if it runs inside another task.
+        outlay: What its last calls took.
         halt: Why it stops; latched, the first reason stays.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
         has_refused: Whether any node was refused.
@@ -78,6 +80,7 @@ class TaskRun:
     purse: Purse
     priority: Priority = "normal"
     parent: TaskRun | None = None
+    outlay: Outlay = field(default_factory=Outlay)
     halt: Halt | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -147,8 +150,6 @@ class TaskRun:
         """The task's own budget, its finish reserve left out."""
         own = [rule.serves - rule.finish_reserve for rule in self.rules if rule.scope == "task"]
         return min(own).nano if own else None
-
-    # How it stops
 
     def latch(self, halt: Halt) -> Halt:
         """Stop: no attempt starts any more, here or in a task inside this one. First halt stays."""
@@ -305,8 +306,6 @@ class TaskRun:
         """The halt of a signal from outside."""
         detail = f"The task was {reason} from outside; resume to go on."
         return Halt(reason, "task", detail=detail, holder=self.scope.task_id)
-
-    # Nodes and tools, told by the handler
 
     def node_may_start(self, place: Place) -> bool:
         """Count a node execution; ``False`` if it must not start."""

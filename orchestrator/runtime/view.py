@@ -14,7 +14,7 @@ from orchestrator.runtime.labels import note
 from orchestrator.runtime.task_run import TaskRun
 
 SCARCE = 10
-"""Less than one part in this many left: time to finish."""
+"""Less than one part in this many left before the first call: time to finish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +91,33 @@ class CurrentTask:
 
     @property
     def should_finish(self) -> bool:
-        """Whether less than a tenth of the task's money, time or model calls is left.
+        """Whether one more call like the last ones might not leave enough to finish with.
 
-        An agent that plans its own end asks its last question now, with ``finish=True``.
+        By the worst case and the time of the last calls, and one call that has to be left; before
+        the first call, whether less than a tenth of the task's money or time is left. An agent
+        that plans its own end asks its last question now, with ``finish=True``: that one may draw
+        on ``finish_reserve`` and on what is left beside it.
         """
         run, left = self._run, self.remaining
-        money = None if left.money is None else left.money.nano
-        return run.halt is not None or any(
-            (
-                _is_scarce(money, run.money_allowed_nano()),
-                _is_scarce(left.seconds, run.limits.timeout_s),
-                _is_scarce(left.calls, run.limits.model_calls),
-            )
-        )
+        if run.halt is not None or (left.calls is not None and left.calls <= 1):
+            return True
+        if left.money is not None and left.money < self._money_to_go_on():
+            return True
+        return left.seconds is not None and left.seconds < self._seconds_to_go_on()
 
+    def _money_to_go_on(self) -> Money:
+        """What one more call, and the last one after it, may cost."""
+        run = self._run
+        call, last = run.outlay.money(), run.outlay.money(ahead=2)
+        if call is None or last is None:
+            return Money((run.money_allowed_nano() or 0) // SCARCE)
+        kept = max((rule.finish_reserve for rule in run.rules), default=Money.ZERO)
+        return max(call, call + last - kept)
 
-def _is_scarce(left: float | None, whole: float | None) -> bool:
-    return left is not None and whole is not None and left * SCARCE < whole
+    def _seconds_to_go_on(self) -> float:
+        """How long one more call, and the last one after it, may take."""
+        call = self._run.outlay.seconds
+        return (self._run.limits.timeout_s or 0) / SCARCE if call is None else call * 2
 
 
 def current_task() -> CurrentTask:

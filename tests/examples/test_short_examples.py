@@ -46,6 +46,9 @@ SHOWN = {
         "with another catalogue: 1 of 1 tasks paid, $0.000058 in all",
         "and again: 0 of 1 tasks paid, $0.00 in all",
     ],
+    "finish_in_time": [
+        "completed for $0.002673 after 18 notes: It is the moon.",
+    ],
     "structured_output": [
         "large said it right, $0.000514 with the reply that was not accepted",
         "completed: article='lamp' pieces=12",
