@@ -40,13 +40,14 @@ def explain(
 ) -> None:
     """Print every value and where it is written."""
     from orchestrator.cli.tables import new_table, print_table, words
+    from orchestrator.core.redaction import mask
     from orchestrator.policy.records import explain as values_of
 
     policy = _load(path, as_json=as_json)
     values = values_of(policy, agent)
     if as_json:
         rows = [
-            {"key": key, "value": value, "file": source.file, "line": source.line}
+            {"key": key, "value": mask(value), "file": source.file, "line": source.line}
             for key, value, source in values
         ]
         print_json({"path": path, "agent": agent, "values": rows})
@@ -56,7 +57,7 @@ def explain(
         whose += " (no overrides)"
     table = new_table(map(words, ("key", "value", "written in")), title=f"{path}: {whose}")
     for key, value, source in values:
-        table.add_row(key, value, str(source))
+        table.add_row(key, mask(value), str(source))
     print_table(table)
 
 

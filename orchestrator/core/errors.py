@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.core.redaction import mask
+
 
 class OrchestratorError(Exception):
-    """The base of every error this package raises on purpose."""
+    """The base of every error this package raises on purpose.
+
+    Its texts reach logs, the ledger and screens, and may quote what others said (a provider, a
+    driver, a policy): secrets in them are masked here, where all of them pass.
+    """
+
+    def __init__(self, *args: object) -> None:
+        """Keep ``args``, with secrets masked where they are text."""
+        super().__init__(*(mask(one) if isinstance(one, str) else one for one in args))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,10 @@ class PolicyProblem:
     line: int
     key: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Mask secrets: a key that was written where the name of its variable belongs, say."""
+        object.__setattr__(self, "message", mask(self.message))
 
     def __str__(self) -> str:
         """``file:line: key: message``."""

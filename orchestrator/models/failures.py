@@ -7,7 +7,8 @@ class and ``status_code`` 500. The truth lies in the chain of causes underneath.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,8 +18,15 @@ import httpx
 import openai
 import orjson
 
-from orchestrator.models.protocol import FailureKind, ModelCallError
+from orchestrator.core.redaction import mask, without_quotes
+from orchestrator.models.protocol import FailureKind, ModelCallError, ModelRequest
+from orchestrator.models.scripted import question
 from orchestrator.models.wire import Wire
+
+# So much of an error is read, and shown: cut after secrets are masked, so that no half of one
+# escapes.
+_READ = 2000
+_SHOWN = 300
 
 # Raised before a connection is there. aiohttp's own are listed too, because LiteLLM's transport
 # also maps a connection that was *reset after the request was sent* to ``httpx.ConnectError``.
@@ -38,34 +46,48 @@ _REFUSED = (
 
 
 def explain(
-    error: BaseException, *, wire: Wire, model: str, outside: BaseException | None
+    error: BaseException, *, wire: Wire, request: ModelRequest, outside: BaseException | None
 ) -> ModelCallError:
-    """Say how an attempt ended.
+    """Say how an attempt ended, without the key and without what was said.
 
     Args:
         error: What was caught.
         wire: What the attempt put on the wire.
-        model: The model's name, for the message.
+        request: What was asked, and of whom.
         outside: The error that was being handled when the attempt began. It is part of the chain
             and says nothing about this attempt.
     """
+    model, hush = request.settings.model, _hush(request)
     chain = list(_chain(error, outside))
     response = next((found for link in chain if (found := _response(link)) is not None), None)
     if response is not None:
-        return _by_status(response, model)
+        return _by_status(response, model, hush)
     if any(isinstance(link, _BAD_ADDRESS) for link in chain):
-        return ModelCallError("rejected", f"{model}: api_base is no usable address: {error}")
+        told = hush(str(error))
+        return ModelCallError("rejected", f"{model}: api_base is no usable address: {told}")
+    told = hush(_innermost(chain))
     if _not_connected(chain):
-        return ModelCallError("not_connected", f"{model}: no connection: {_innermost(chain)}")
+        return ModelCallError("not_connected", f"{model}: no connection: {told}")
     if not wire.posted and any(
         isinstance(link, _REFUSED) or type(link) is openai.OpenAIError for link in chain
     ):
-        return ModelCallError("rejected", f"{model}: nothing was sent: {_innermost(chain)}")
+        return ModelCallError("rejected", f"{model}: nothing was sent: {told}")
     if any(isinstance(link, (httpx.TransportError, aiohttp.ClientError)) for link in chain):
-        return ModelCallError("broken", f"{model}: the connection broke: {_innermost(chain)}")
-    return ModelCallError(
-        "broken", f"{model}: the answer is unreadable: {_innermost(chain)}", status=wire.status
-    )
+        return ModelCallError("broken", f"{model}: the connection broke: {told}")
+    message = f"{model}: the answer is unreadable: {told}"
+    return ModelCallError("broken", message, status=wire.status)
+
+
+def _hush(request: ModelRequest) -> Callable[[str], str]:
+    """Masks the request's own key, and what the request said, in what others say of it."""
+    key = os.environ.get(request.settings.api_key_env or "", "")
+
+    def hush(text: str) -> str:
+        parts = (request.tools, request.schema, request.parameters)
+        said = "\n".join((question(request.messages), *map(repr, parts)))
+        return without_quotes(mask(" ".join(text.split()), secrets=[key]), said)[:_SHOWN]
+
+    return hush
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -116,9 +138,9 @@ def _response(link: BaseException) -> httpx.Response | None:
     return link.response if isinstance(link, openai.APIStatusError) and not invented else None
 
 
-def _by_status(response: httpx.Response, model: str) -> ModelCallError:
+def _by_status(response: httpx.Response, model: str, hush: Callable[[str], str]) -> ModelCallError:
     status = response.status_code
-    said = f"{model}: HTTP {status}: {_excerpt(response)}"
+    said = f"{model}: HTTP {status}: {hush(_text(response)) or '(no body)'}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = retry_after_s(response.headers, datetime.now(UTC))
         return ModelCallError("rate_limited", said, status=status, retry_after_s=wait)
@@ -142,12 +164,11 @@ def _is_providers_own(response: httpx.Response) -> bool:
     )
 
 
-def _excerpt(response: httpx.Response) -> str:
+def _text(response: httpx.Response) -> str:
     try:
-        text = response.text
+        return response.text[:_READ]
     except httpx.ResponseNotRead:
-        text = ""
-    return " ".join(text.split())[:300] or "(no body)"
+        return ""
 
 
 def _not_connected(chain: list[BaseException]) -> bool:
@@ -160,4 +181,4 @@ def _not_connected(chain: list[BaseException]) -> bool:
 
 def _innermost(chain: list[BaseException]) -> str:
     link = chain[-1]
-    return f"{type(link).__name__}: {' '.join(str(link).split())[:300]}"
+    return f"{type(link).__name__}: {str(link)[:_READ]}"

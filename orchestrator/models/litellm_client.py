@@ -100,7 +100,7 @@ class LiteLLMClient:
         """
         await self.open()
         wire = Wire()
-        border = _Border(self._explain, wire, request.settings.model)
+        border = _Border(self._explain, wire, request)
         before = current_wire.set(wire)
         try:
             parameters = self._parameters(request, wire)
@@ -288,12 +288,12 @@ class _Border:
     """A ``with`` block in which LiteLLM works; whatever it raises leaves as ``ModelCallError``."""
 
     def __init__(
-        self, explain: Callable[..., ModelCallError] | None, wire: Wire, model: str
+        self, explain: Callable[..., ModelCallError] | None, wire: Wire, request: ModelRequest
     ) -> None:
         assert explain is not None, "open() has run"
         self._explain = explain
         self._wire = wire
-        self._model = model
+        self._request = request
         self._outside = sys.exception()
 
     def __enter__(self) -> None:
@@ -302,9 +302,10 @@ class _Border:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, Exception) or isinstance(error, ModelCallError):
             return  # nothing, ours already, or a cancellation
+        # Not "from error": a traceback of LiteLLM's shows the request, the key included.
         raise self._explain(
-            error, wire=self._wire, model=self._model, outside=self._outside
-        ) from error
+            error, wire=self._wire, request=self._request, outside=self._outside
+        ) from None
 
 
 async def _tap(response: Any) -> StreamTap:  # noqa: ANN401 - LiteLLM's own wrapper

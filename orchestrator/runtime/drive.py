@@ -15,6 +15,7 @@ from langgraph.errors import GraphInterrupt, InvalidUpdateError
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import Halt, Halted
+from orchestrator.core.redaction import mask
 from orchestrator.runtime.context import RUNNING
 from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
@@ -166,7 +167,7 @@ def _question(state: Any) -> Halt:
             for one in asked
         )
         detail = f"The graph asks {{{questions}}}; resume with answer={{id: answer, …}}"
-    return Halt(reason="question", scope="task", step=step, detail=detail)
+    return Halt(reason="question", scope="task", step=step, detail=mask(detail))
 
 
 async def _partial(graph: Bound, config: RunnableConfig) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.core.clock import Clock
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.events import Event, MemoFaulted
+from orchestrator.core.redaction import mask
 from orchestrator.core.scope import Scope
 from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
@@ -83,7 +84,7 @@ class MemoHome:
 
     def _report(self, fault: Fault) -> None:
         scope = self._scope_here() or self._home
-        self._emit(MemoFaulted(at=self._clock.now(), scope=scope, error=fault.message))
+        self._emit(MemoFaulted(at=self._clock.now(), scope=scope, error=mask(fault.message)))
 
 
 def _address(named: str | None, directory: Path | None) -> Path | str | None:

@@ -21,6 +21,7 @@ from orchestrator.core.errors import (
 from orchestrator.core.events import TaskEnded, TaskStarted
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
 from orchestrator.policy.records import Policy
 from orchestrator.runtime.bodies import pack, unpack
@@ -314,4 +315,4 @@ def _check_answer(task_id: str, answer: Any, asked: list[str]) -> None:
 
 
 def _sentence(error: BaseException | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
+    return None if error is None else mask(f"{type(error).__name__}: {error}".rstrip(": "))

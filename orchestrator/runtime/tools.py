@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.core.events import ToolFailed
 from orchestrator.core.halt import Halted
 from orchestrator.core.money import Money
+from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
 from orchestrator.runtime.attempt import AttemptRefused
@@ -278,7 +279,7 @@ class _Calling:
         """
         from langgraph.errors import GraphBubbleUp  # noqa: PLC0415 - slow to load
 
-        run, why = self.run, f"{type(error).__name__}: {error}".rstrip(": ")
+        run, why = self.run, mask(f"{type(error).__name__}: {error}".rstrip(": "))
         if isinstance(error, Halted | GraphBubbleUp):
             self._end(self._ending("released", error=why))
             return

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from structlog.typing import FilteringBoundLogger
 
 from orchestrator.core.events import Event, Listener, MemoFaulted
+from orchestrator.core.redaction import redact
 from orchestrator.telemetry.log import make_logger
-from orchestrator.telemetry.redaction import redact
 from orchestrator.telemetry.structlog_listener import StructlogListener
 
 

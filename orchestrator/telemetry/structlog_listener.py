@@ -24,9 +24,9 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.halt import Quantity
 from orchestrator.core.money import Money
+from orchestrator.core.redaction import redact
 from orchestrator.core.usage import Usage
 from orchestrator.telemetry.log import make_logger
-from orchestrator.telemetry.redaction import redact
 
 _WARNINGS = (TaskHalted, ThresholdUnreached, BudgetThresholdCrossed)
 

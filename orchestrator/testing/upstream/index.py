@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from orchestrator.telemetry.redaction import mask
+from orchestrator.core.redaction import mask
 from orchestrator.testing.upstream.recording import RecordedReply
 
 _ANCHOR_LENGTH = 16

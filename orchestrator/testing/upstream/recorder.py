@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from orchestrator.core.redaction import mask
 from orchestrator.models.scripted import question
 from orchestrator.testing.upstream.recording import RecordedReply
 from orchestrator.testing.upstream.serving import LARGEST_REQUEST, Serving
@@ -114,7 +115,8 @@ class Recorder(Serving):
                 await response.write(last)
                 await response.write_eof()
         except aiohttp.ClientConnectorError as error:
-            return web.Response(status=502, text=f"{self._provider} cannot be reached: {error}")
+            said = mask(f"{self._provider} cannot be reached: {error}")
+            return web.Response(status=502, text=said)
         return response
 
     async def _record(self, reply: RecordedReply | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from orchestrator.telemetry.redaction import mask
+from orchestrator.core.redaction import mask
 from orchestrator.testing.upstream.recording import RecordedReply
 
 _PRIVATE = 0o600

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.telemetry.redaction import redact
+from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.redaction import mask, redact, without_quotes
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,38 @@ def test_long_texts_are_cut_after_masking():
 @given(st.text(max_size=300))
 def test_any_text_can_be_redacted(text):
     assert len(redact(text)) <= 501
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "TEAM_TOKEN", "AWS_SECRET_ACCESS_KEY", "KEY"])
+def test_what_the_environment_calls_a_secret_is_masked(name, monkeypatch):
+    monkeypatch.setenv(name, "plain-words-only")
+
+    assert mask("it said plain-words-only twice") == "it said *** twice"
+    assert "plain" not in str(LedgerUnavailable("no way in with plain-words-only"))
+
+
+@pytest.mark.parametrize("name", ["HOME", "MONKEY", "TOKENIZERS_PARALLELISM", "KEYBOARD"])
+def test_other_variables_are_not_secret(name, monkeypatch):
+    monkeypatch.setenv(name, "plain-words-only")
+
+    assert mask("it said plain-words-only") == "it said plain-words-only"
+
+
+def test_a_secret_that_is_a_part_of_another_leaves_nothing_of_it():
+    assert mask("abcdefgh-ijk abcdefgh", secrets=["abcdefgh", "abcdefgh-ijk"]) == "*** ***"
+
+
+def test_quotations_are_masked_and_the_rest_stays():
+    said = "The vault opens\n  with marigold2291pine, they say."
+
+    assert without_quotes("cannot parse: The vault opens with mari", said) == "cannot parse: ***"
+    assert without_quotes("no such word: 'marigold2291pine'", said) == "no such word: '***'"
+    assert without_quotes("the vault is closed", said) == "the vault is closed"
+
+
+@given(st.text(max_size=100), st.text(min_size=24, max_size=60), st.text(max_size=100))
+def test_no_quotation_of_24_characters_stays(before, quoted, after):
+    said = " ".join(quoted.split())
+    left = without_quotes(f"{before}{said}{after}", quoted)
+
+    assert len(said) < 24 or said not in left

@@ -1,0 +1,166 @@
+"""Secrets that were planted where secrets lie are in nothing that is written or shown.
+
+Real HTTP through LiteLLM, to providers that quote all they were sent in their errors.
+"""
+
+import io
+import os
+import sqlite3
+from typing import TypedDict
+
+import pytest
+from aiohttp import web
+from langgraph.graph import StateGraph
+from typer.testing import CliRunner
+
+from orchestrator import Orchestrator, step
+from orchestrator.cli.main import app
+from orchestrator.telemetry.structlog_listener import StructlogListener
+
+# None of them looks like a key: what is masked is masked because of where it was.
+KEY = "orchid7f3a91harbour"
+TOKEN = "violet-lantern-meadow-river"
+PASSWORD = "tulip55granite"
+SAID = "the vault opens with marigold2291pine"
+SECRETS = (KEY, TOKEN, PASSWORD, "marigold2291pine", "vault opens")
+
+POLICY = """
+org: acme
+team: research
+models:
+  only:
+    model: openai/gpt
+    api_base: {address}
+    api_key_env: RESEARCH_UPSTREAM
+    max_output_tokens: 10
+    price: {{input: 1, output: 1}}
+"""
+BODIES = {"bodies", "replies"}
+
+
+class State(TypedDict, total=False):
+    answer: str
+
+
+async def ask(state: State) -> State:
+    """What the tool is told is in the environment, too."""
+    told = {"name": "open", "description": f"use {TOKEN}", "parameters": {"type": "object"}}
+    tools = [{"type": "function", "function": told}]
+    return {"answer": (await step("ask").ask(f"{SAID}. What is it for?", tools=tools)).text}
+
+
+async def break_down(state: State) -> State:
+    message = f"cannot sign in with {os.environ['TEAM_TOKEN']} at http://me:{PASSWORD}@db/"
+    raise RuntimeError(message)
+
+
+def graph(node):
+    return StateGraph(State).add_node("node", node).set_entry_point("node")
+
+
+@pytest.fixture(autouse=True)
+def planted(monkeypatch):
+    monkeypatch.setenv("RESEARCH_UPSTREAM", KEY)
+    monkeypatch.setenv("TEAM_TOKEN", TOKEN)
+
+
+@pytest.fixture
+async def telltale():
+    """A provider that answers with a status and an error that quotes what it was sent."""
+
+    async def handle(request: web.Request) -> web.Response:
+        asked = await request.json()
+        words = asked["tools"][0]["function"]["description"], asked["messages"][0]["content"]
+        said = f"{request.headers['Authorization']} {words}"
+        error = {"error": {"message": said, "type": "telltale"}}
+        status = int(request.match_info["status"])
+        return web.json_response(error, status=status, headers={"Retry-After": "0"})
+
+    application = web.Application()
+    application.router.add_post("/{status}/chat/completions", handle)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def facts(path) -> str:
+    """All rows of a ledger but the bodies, which hold what was said by design."""
+    with sqlite3.connect(path) as database:
+        tables = {
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        }
+        return repr(
+            [database.execute(f"SELECT * FROM {table}").fetchall() for table in tables - BODIES]
+        )
+
+
+def shown(policy, store, task_id) -> str:
+    """What commands print of it."""
+    commands = [
+        ["task", "show", task_id, "--store", store, "--json"],
+        ["task", "explain", task_id, "--store", store],
+        ["policy", "explain", policy],
+        ["policy", "explain", policy, "--json"],
+        ["doctor", "--policy", policy, "--store", store],
+    ]
+    results = [CliRunner().invoke(app, command) for command in commands]
+    assert all(result.exception is None or result.exit_code for result in results)
+    return "\n".join(result.output for result in results)
+
+
+async def everything(folder, address, node, invoked) -> str:
+    """Run a task against ``address``; all that became known of it."""
+    policy, store = folder / "policy.yaml", f"sqlite:///{folder / 'ledger.db'}"
+    policy.write_text(POLICY.format(address=address))
+    events, log = [], io.StringIO()
+    listeners = [events.append, StructlogListener(log)]
+    async with Orchestrator.from_policy(policy, store=store, listeners=listeners) as orchestrator:
+        result = await orchestrator.run(graph(node), {}, agent="a")
+    assert result.status in {"halted", "failed"}
+    printed = await invoked(shown, str(policy), store, result.task_id)
+    told = [result, events, log.getvalue(), facts(folder / "ledger.db"), printed]
+    return "\n".join(map(str, told))
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+async def test_a_provider_that_quotes_all_it_was_sent(status, telltale, tmp_path, invoked):
+    text = await everything(tmp_path, f"{telltale}/{status}", ask, invoked)
+
+    assert f"HTTP {status}" in text
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+async def test_an_address_with_a_secret_in_its_path_that_nobody_answers_at(tmp_path, invoked):
+    text = await everything(tmp_path, f"http://127.0.0.1:9/{TOKEN}/v1", ask, invoked)
+
+    assert "no connection" in text
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+async def test_an_exception_in_a_node(telltale, tmp_path, invoked):
+    text = await everything(tmp_path, telltale, break_down, invoked)
+
+    assert "cannot sign in" in text
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+async def test_a_policy_and_a_store_with_secrets_in_them(tmp_path, invoked):
+    key = f"sk-{KEY}"
+    policy = tmp_path / "policy.yaml"
+    address = f"http://me:{PASSWORD}@127.0.0.1"
+    policy.write_text(POLICY.format(address=address).replace("RESEARCH_UPSTREAM", key))
+    commands = [
+        ["doctor", "--policy", str(policy), "--store", f"mysql://me:{PASSWORD}@db/ledger"],
+        ["doctor", "--policy", str(policy), "--store", f"postgresql://me:{PASSWORD}@127.0.0.1:9/x"],
+        ["policy", "check", str(policy), "--json"],
+        ["policy", "check", str(policy)],
+    ]
+
+    results = [await invoked(CliRunner().invoke, app, command) for command in commands]
+
+    output = "\n".join(result.output for result in results)
+    assert output.count("api_base") >= 4
+    assert [secret for secret in SECRETS if secret in output] == []
