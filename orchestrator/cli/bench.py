@@ -17,6 +17,7 @@ from orchestrator.bench.records import Source
 from orchestrator.cli.bench_ledger import bench_ledger
 from orchestrator.cli.bench_memo import bench_memo
 from orchestrator.cli.bench_plan import plan
+from orchestrator.cli.bench_report import report
 from orchestrator.cli.bench_route import route
 from orchestrator.cli.carry_out import check_graph
 from orchestrator.cli.options import JsonOption
@@ -51,6 +52,7 @@ app.command("ledger")(bench_ledger)
 app.command("memo")(bench_memo)
 app.command()(route)
 app.command()(plan)
+app.command()(report)
 
 
 @app.command()
