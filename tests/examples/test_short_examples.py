@@ -49,6 +49,15 @@ SHOWN = {
     "finish_in_time": [
         "completed for $0.002673 after 18 notes: It is the moon.",
     ],
+    "tools": [
+        "  searching for tides",
+        "halted before tool:search",
+        "  searching for moons",
+        "completed: The moon makes the tides.",
+        "  resource:egress:eu->us $0.0004",
+        "  think                  $0.000062",
+        "  tool:search            $0.01",
+    ],
     "structured_output": [
         "large said it right, $0.000514 with the reply that was not accepted",
         "completed: article='lamp' pieces=12",
@@ -93,7 +102,7 @@ def test_the_tests_that_are_an_example_pass():
     assert "4 passed" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("name", ["policy.yaml", "budget_per_user.yaml"])
+@pytest.mark.parametrize("name", ["policy.yaml", "budget_per_user.yaml", "tools.yaml"])
 def test_their_policies_hold(name: str):
     assert load_policy(EXAMPLES / name).everyone.team == "examples"
 

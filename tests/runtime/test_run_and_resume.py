@@ -7,7 +7,7 @@ from typing import Annotated, TypedDict
 import pytest
 from langgraph.graph import START, StateGraph
 
-from orchestrator import Money, Orchestrator, TaskExists, TaskNotFound, step
+from orchestrator import Money, Orchestrator, ResumeError, TaskExists, TaskNotFound, step
 
 
 class Trail(TypedDict, total=False):
@@ -95,3 +95,17 @@ async def test_all_wrong_arguments_are_told_at_once(stage):
                 plan_of(1), {"said": []}, agent="a|b", task_id="!", budget="-1", timeout="soon"
             )
     assert stage.asked == []
+
+
+async def test_a_graph_whose_name_looks_like_a_module_is_not_taken_for_one(stage):
+    async def node(state: dict) -> dict:
+        return {"out": (await step("s").ask("hi")).text}
+
+    graph = StateGraph(dict).add_node("n", node).add_edge(START, "n").compile(name="os:path")
+    async with stage.orchestrator("budgets: {task: {limit: 0.0001 USD}}") as orchestrator:
+        halted = await orchestrator.run(graph, {"out": ""}, agent="a", task_id="t")
+        assert halted.status == "halted"
+    async with stage.orchestrator() as orchestrator:
+        with pytest.raises(ResumeError, match=r"pass resume\(\.\.\., graph="):
+            await orchestrator.resume("t")
+        assert (await orchestrator.resume("t", graph=graph)).status == "completed"
