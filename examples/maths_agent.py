@@ -1,11 +1,14 @@
 """Solve maths problems: ask a cheap model, check its reply, ask a strong one where a check fails.
 
-    python examples/maths_agent.py RECORDING [--budget 5] [--limit 100] [--json OUT]
+    python examples/maths_agent.py RECORDING [--budget 5] [--limit 100] [--labels 300] [--json OUT]
 
 RECORDING holds questions with the replies that real models once gave, and the scores these got: a
 CSV (or CSV.GZ) with the columns query_id, model, prompt, response, score, input_tokens,
 output_tokens, cost_usd and cost_source. This process serves the replies over HTTP and bills them,
 as a provider does; the agent asks for them through LiteLLM, as it would ask the models themselves.
+
+With --labels N the agent is told which of its replies to the first N questions were right, as its
+users would tell it. What it learns from that is measured on the others.
 
 The exit code is 1 unless every task completed or halted, the team budget held, and the ledger
 equals the provider's bill to the nano-dollar.
@@ -104,8 +107,15 @@ class Found:
         return self.ledger == self.billed and self.ledger <= self.budget and not self.error
 
 
-async def run_all(replies: Replies, budget: Money) -> Found:
-    """Run a task for each question, all under one team budget."""
+async def run_all(replies: Replies, budget: Money, labels: int = 0) -> Found:
+    """Run a task for each question, all under one team budget.
+
+    Args:
+        replies: The questions with what the models replied.
+        budget: The team's.
+        labels: Of how many questions, the first, it is told afterwards what its replies scored.
+            They are not part of what is measured.
+    """
 
     def score(question: Sample, result: TaskResult) -> float:
         # The recorded score of the reply that was taken. The agent itself never looks at it.
@@ -120,15 +130,20 @@ async def run_all(replies: Replies, budget: Money) -> Found:
     ):
         store = f"sqlite:///{folder}/ledger.db"
         bar = progress.add_task("tasks", total=len(replies.questions))
+
+        def advance(*_: object) -> None:
+            progress.advance(bar)
+
+        told, asked = replies.questions[:labels], replies.questions[labels:]
         async with Upstream(replies.texts.values(), prices=prices) as upstream:
             policy = write_policy(Path(folder), replies, upstream.url, budget)
             async with Orchestrator.from_policy(policy, store=store) as orchestrator:
+                _, first = await run_suite(orchestrator, "told", told, job, on_result=advance)
+                for question in told:
+                    result = first[question.id]
+                    await orchestrator.feedback(result.task_id, score=score(question, result))
                 run, results = await run_suite(
-                    orchestrator,
-                    "maths agent",
-                    replies.questions,
-                    job,
-                    on_result=lambda *_: progress.advance(bar),
+                    orchestrator, "maths agent", asked, job, on_result=advance
                 )
         ledger = sum((total.cost for total in cost_by(store, ["team"])), Money.ZERO)
     halts = [result.halt for result in results.values() if result.halt is not None]
@@ -169,7 +184,11 @@ def show(found: Found, replies: Replies) -> None:
     print("quality: recorded, the scores of the replies that were taken; a halted task scores 0")
     counts = " and ".join(sorted({model.token_source for model in replies.models.values()}))
     print(f"cost: estimated, recorded token counts ({counts}) times prices; nothing measured live")
-    print(f"confidence: {found.confidence_state}, the share of checks passed; no probability")
+    worth = {
+        "uncalibrated": "the share of checks passed; no probability",
+        "calibrated": "the probability that a reply is right; nothing is promised about it",
+    }.get(found.confidence_state, "see docs/routing.md")
+    print(f"confidence: {found.confidence_state}, {worth}")
     for halt, tasks in found.halts.items():
         print(f"halted: {tasks} tasks, {halt}")
     if found.error:
@@ -253,6 +272,13 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--budget", metavar="USD", type=usd, default="5")
     parser.add_argument("--limit", metavar="N", type=count, help="only the first N questions")
+    parser.add_argument(
+        "--labels",
+        metavar="N",
+        type=int,
+        default=0,
+        help="tell it afterwards which of its replies to the first N questions were right",
+    )
     parser.add_argument("--json", metavar="OUT", type=Path, help="also write what was found here")
     return parser.parse_args()
 
@@ -263,7 +289,11 @@ def main() -> None:
     try:
         replies = read_replies(options.recording, options.models, dict(options.price))
         replies = replace(replies, questions=replies.questions[: options.limit])
-        found = asyncio.run(run_all(replies, options.budget))
+        if not 0 <= options.labels < len(replies.questions):
+            message = f"--labels {options.labels}: write 0 to {len(replies.questions) - 1}"
+            raise ValueError(message)  # noqa: TRY301 - told like any other mistake
+        found = asyncio.run(run_all(replies, options.budget, options.labels))
+        replies = replace(replies, questions=replies.questions[options.labels :])
     except (OSError, ValueError, OrchestratorError) as error:
         sys.exit(str(error))
     show(found, replies)
