@@ -108,12 +108,15 @@ class LiteLLMClient:
                 completion = await self._ask_whole(parameters, wire, border)
             else:
                 completion = await self._ask_stream(parameters, wire, border, on_text)
+        except ModelCallError as error:
+            error.rates = wire.rates
+            raise
         finally:
             current_wire.reset(before)
         if wire.status is not None and wire.status >= httpx.codes.BAD_REQUEST:
             message = f"{request.settings.model}: HTTP {wire.status}, which LiteLLM made a reply of"
             raise ModelCallError(kind="rejected", message=message, status=wire.status)
-        return completion
+        return replace(completion, rates=wire.rates)
 
     async def _send(self, parameters: dict[str, Any], wire: Wire) -> Any:  # noqa: ANN401 - LiteLLM's own
         """Hand the request to LiteLLM; cancelled before it is sent, it is not sent any more."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.usage import Usage
+from orchestrator.models.rates import RateReport
 from orchestrator.models.settings import ModelSettings
 
 Message = Mapping[str, Any]
@@ -58,6 +59,7 @@ class Completion:
         usage: What the provider itself said; ``None`` if it said nothing readable. Never invented.
         served_model: The model the provider says it served.
         logprobs: The log-probability of each token of the text, if the provider told them.
+        rates: What the answer says about the provider's limits.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Completion:
     usage: Usage | None = None
     served_model: str | None = None
     logprobs: tuple[float, ...] = ()
+    rates: RateReport | None = None
 
 
 FailureKind = Literal["not_connected", "rate_limited", "rejected", "server_error", "broken"]
@@ -80,6 +83,7 @@ class ModelCallError(OrchestratorError):
             unreadable, or a gateway's 5xx: it may have been billed).
         status: HTTP status, if there was one.
         retry_after_s: What ``Retry-After`` said, in seconds.
+        rates: What the answer says about the provider's limits.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class ModelCallError(OrchestratorError):
         self.kind: FailureKind = kind
         self.status = status
         self.retry_after_s = retry_after_s
+        self.rates: RateReport | None = None
 
     @property
     def is_about_request(self) -> bool:

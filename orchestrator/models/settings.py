@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.models.rates import RateSettings
 from orchestrator.pricing.price import Price
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
@@ -24,6 +25,7 @@ class ModelSettings:
         service_tier: ``standard``, ``flex`` or ``priority``, where the provider has tiers;
             ``None``: the provider's or the project's default.
         price: The policy's own price, which wins over every price list.
+        rate: How much its provider lets through, as the policy says.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelSettings:
     effort: str | None = None
     service_tier: str | None = None
     price: Price | None = None
+    rate: RateSettings | None = None
 
     @property
     def endpoint(self) -> str:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import wraps
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 import orjson
 
 from orchestrator.core.usage import STANDARD, Usage
+from orchestrator.models.rates import RateReport, rate_report
 
 # Where providers account for tokens in the body of an answer. If none of these is there, usage that
 # LiteLLM reports all the same is its own count, not the provider's.
@@ -42,12 +44,14 @@ class Wire:
     Attributes:
         posted: Addresses that were sent a POST.
         status: HTTP status of the last answer; ``None`` if there was none.
+        rates: What that answer says about the provider's limits.
         body: The answer as the provider wrote it, or ``None`` (streams; nothing readable).
         withdrawn: The ask was cancelled: nothing may be sent any more.
     """
 
     posted: set[str] = field(default_factory=set)
     status: int | None = None
+    rates: RateReport | None = None
     body: Mapping[str, Any] | None = None
     withdrawn: bool = False
 
@@ -101,6 +105,7 @@ def watched(send: Send) -> Send:
         wire.posted.add(address)
         response = await send(transport, request)
         wire.status = response.status_code
+        wire.rates = rate_report(response.headers, datetime.now(UTC))
         return response
 
     return handle_async_request

@@ -81,6 +81,7 @@ class CrossChecks:
         """
         self._models()
         self._steps()
+        self._lanes()
         self._budgets()
         self._resources()
         quotes = {
@@ -148,6 +149,7 @@ class CrossChecks:
                 self._is_model(model, ("steps", name, "models", index))
             for index, check in enumerate(step.checks):
                 self._check(check, name, index)
+            self._lane(name, step.lane)
             if step.memo is not None and step.memo.fresh_for is None:
                 message = "lacks `fresh_for`; write `fresh_for: 1h`, or `memo: off`"
                 self._report(("steps", name, "memo"), message)
@@ -158,6 +160,26 @@ class CrossChecks:
         if model not in known and known:
             hint = suggestion(model, known) or f"; write one of {choices(known)}"
             self._report(path, f"there is no model `{model}`{hint}")
+
+    def _lane(self, step: str, lane: str | None) -> None:
+        lanes = self.document.lanes
+        if lane is not None and lane not in lanes and not self._is_said(("lanes", lane)):
+            hint = suggestion(lane, lanes) or (
+                f"; write one of {choices(lanes)}"
+                if lanes
+                else f"; name it, as in `lanes: {{{lane}: {{concurrency: 2}}}}`"
+            )
+            self._report(("steps", step, "lane"), f"there is no lane `{lane}`{hint}")
+
+    def _lanes(self) -> None:
+        for name, lane in self.document.lanes.items():
+            if lane.concurrency is None:
+                self._report(("lanes", name), "lacks `concurrency`; write `concurrency: 2`")
+        providers = {str(one.model).partition("/")[0] for one in self.document.models.values()}
+        for name in self.document.rates:
+            if name not in providers:
+                hint = suggestion(name, providers) or f"; write one of {choices(sorted(providers))}"
+                self._report(("rates", name), f"no model is of the provider `{name}`{hint}")
 
     def _check(self, check: str | Check, step: str, index: int) -> None:
         path: Path = ("steps", step, "checks", index)

@@ -168,6 +168,21 @@ CHECK = Written(
 )
 
 
+RATE = Written(
+    values.read_rate,
+    "count per time",
+    "60/min",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[kM]?/(s|min|h|d)$"},
+)
+SHARES = Written(
+    values.read_shares,
+    "tenant and weight",
+    "{acme: 2}",
+    {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
+    text_only=False,
+)
+
+
 def words(*known: str, later: tuple[str, ...] = ()) -> Written:
     """One of ``known``; those ``later`` are refused as not built yet."""
     read = values.one_of(*known, later=later)

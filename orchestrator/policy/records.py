@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -16,9 +16,11 @@ from orchestrator.core.priority import Priority
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolTable
 from orchestrator.memo.settings import MemoTable, StoreSettings
+from orchestrator.models.rates import RateSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
 from orchestrator.pricing.resources import ResourcePrice
+from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.checks.judge import PROMPT_VERSION
 from orchestrator.routing.settings import StepTable
 
@@ -66,6 +68,8 @@ class AgentPolicy:
             30 days after a halt.
         durability: When checkpoints are written.
         priority: How much its tasks matter where money is short.
+        lanes: The lanes of a process, by name.
+        rates: How much each provider lets through, by its name.
     """
 
     org: str
@@ -87,6 +91,8 @@ class AgentPolicy:
     keep_bodies: timedelta | None
     durability: Durability
     priority: Priority = "normal"
+    lanes: Mapping[str, LaneSettings] = field(default_factory=dict)
+    rates: Mapping[str, RateSettings] = field(default_factory=dict)
 
     def version_of(self, step: str) -> str:
         """Digest of what decides who answers ``step`` and which reply passes its checks.
@@ -100,17 +106,21 @@ class AgentPolicy:
         versions = {}
         for name in {*self.steps.steps, "*"}:
             step = self.steps[name]
-            models = [self.models[model] for model in step.models or self.models]
+            models = [self._asked(model) for model in step.models or self.models]
             parts = [
                 models,
                 step.checks,
                 [step.form, step.tests, step.logprobs],
-                step.agreement and [self.models.get(step.agreement.model or "")],
-                step.judge and [step.judge.criteria, self.models[step.judge.model], PROMPT_VERSION],
+                step.agreement and step.agreement.model and self._asked(step.agreement.model),
+                step.judge and [step.judge.criteria, self._asked(step.judge.model), PROMPT_VERSION],
             ]
             text = json.dumps(parts, default=_canonical, ensure_ascii=True)
             versions[name] = hashlib.sha256(text.encode()).hexdigest()
         return versions
+
+    def _asked(self, name: str) -> ModelSettings:
+        """A model as far as it decides what it answers: not when it may be asked."""
+        return replace(self.models[name], rate=None)
 
     @cached_property
     def digest(self) -> str:

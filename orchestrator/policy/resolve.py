@@ -11,9 +11,11 @@ from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolSettings, ToolTable
 from orchestrator.memo.settings import MemoSettings, MemoTable, StoreSettings
+from orchestrator.models.rates import RateSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.documents.audits import AuditsDocument
 from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
+from orchestrator.policy.documents.lanes import LaneDocument, RateDocument
 from orchestrator.policy.documents.memo import MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
 from orchestrator.policy.documents.policy import PolicyDocument
@@ -24,6 +26,7 @@ from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
 from orchestrator.pricing.price import OPTIONAL_PARTS, Price
 from orchestrator.pricing.resources import ResourcePrice
+from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
 
 
@@ -53,6 +56,8 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         keep_bodies=None if keep is None else timedelta(seconds=keep),
         durability=document.durability,
         priority=document.priority,
+        lanes={name: _lane(lane) for name, lane in sorted(document.lanes.items())},
+        rates={name: _rate(rate) for name, rate in sorted(document.rates.items())},
     )
 
 
@@ -76,7 +81,17 @@ def _model(name: str, model: ModelDocument) -> ModelSettings:
         effort=model.effort,
         service_tier=model.service_tier,
         price=price_of(model.price),
+        rate=None if model.rate is None else _rate(model.rate),
     )
+
+
+def _rate(rate: RateDocument) -> RateSettings:
+    return RateSettings(requests=rate.requests, tokens=rate.tokens)
+
+
+def _lane(lane: LaneDocument) -> LaneSettings:
+    assert lane.concurrency is not None, "the cross-checks refuse a lane without `concurrency`"
+    return LaneSettings(concurrency=lane.concurrency, queue=lane.queue, shares=lane.shares)
 
 
 def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
@@ -203,6 +218,7 @@ def _step(step: StepDocument, name: str, root: Node) -> StepSettings:
         models=step.models,
         checks=tuple(check if isinstance(check, str) else check.name for check in step.checks),
         below_threshold=step.below_threshold,
+        lane=step.lane,
         timeout_s=step.timeout,
         **checks,
     )

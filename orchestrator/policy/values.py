@@ -6,7 +6,7 @@ import difflib
 import itertools
 import re
 import zoneinfo
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import get_args
@@ -16,6 +16,7 @@ from orchestrator.budgets.rules import WHOLE, Threshold, ThresholdAction
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.money import Money
 from orchestrator.memo.sharing import PRIVATE, SECRET, Share
+from orchestrator.models.rates import Rate
 from orchestrator.policy.tree import one_line
 
 MAX_USD = 1_000_000_000  # its nano-dollars still fit the ledgers' 64-bit integers
@@ -32,6 +33,7 @@ OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
 
 NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 MONEY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]{3})")
+PERIODS: Mapping[str, float] = MappingProxyType({"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0})
 COUNT = re.compile(r"((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)([kM]?)")
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMG]i?B)")
 SIZE_UNITS = MappingProxyType(
@@ -124,6 +126,24 @@ def read_count(text: str) -> int:
         message = f"{shown(text)} is no whole number from 1; write for example `40` or `500k`"
         raise ValueError(message)
     return int(count)
+
+
+def read_rate(text: str) -> Rate:
+    """``60/min`` or ``100k/min``."""
+    amount, slash, unit = text.replace(" ", "").partition("/")
+    if not slash or unit not in PERIODS:
+        bare = f"`{amount}/min`" if COUNT.fullmatch(amount) else "`60/min`"
+        message = f"{shown(text)} is no rate; write a count per s, min, h or d, as in {bare}"
+        raise ValueError(message)
+    return Rate(read_count(amount), PERIODS[unit])
+
+
+def read_shares(value: object) -> dict[str, int]:
+    """``{acme: 2}``: the weight of each tenant."""
+    if not isinstance(value, dict) or not value:
+        message = "is no mapping of tenants; write for example `{acme: 2}`"
+        raise ValueError(message)
+    return {read_name(tenant): read_count(str(weight)) for tenant, weight in value.items()}
 
 
 def read_duration(text: str) -> float:

@@ -98,6 +98,7 @@ class StepSettings:
         agreement: Whom the ``agreement`` check asks, if it is used.
         judge: Whom the ``judge`` check asks, if it is used.
         below_threshold: What happens when no candidate is accepted.
+        lane: The lane its attempts go by; ``None``: none.
         timeout_s: Seconds one attempt may take; ``None``: the limits' ``attempt_timeout``.
     """
 
@@ -110,6 +111,7 @@ class StepSettings:
     agreement: AgreementCheck | None = None
     judge: JudgeCheck | None = None
     below_threshold: BelowThreshold = "best"
+    lane: str | None = None
     timeout_s: float | None = None
 
 

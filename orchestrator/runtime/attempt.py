@@ -28,7 +28,9 @@ from orchestrator.ledger.records import (
     TaskSignalled,
 )
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
+from orchestrator.routing.admission import LaneFull, Ticket
 from orchestrator.runtime.actions import Action
+from orchestrator.runtime.admitting import full_halt
 from orchestrator.runtime.granting import asked
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
@@ -85,20 +87,17 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
     """
     if halt := run.gauge.before_attempt(order.step, order.request_digest, order.key):
         raise AttemptRefused(halt)
+    outcome: Outcome | None = None
     try:
-        intent = await _reserve(run, order)
+        ticket = await _admit(run, order)
     except BaseException:
         run.gauge.attempt_not_sent()
         raise
-    run.booked(intent.reserve)
-    run.outlay.reserved(order.step, intent.reserve)
-    _announce(run, intent)
     try:
-        outcome = await _on_wire(run, order)
-    except Exception as error:
-        # A client that breaks its contract may have spent money all the same.
-        await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
-        raise
+        intent = await _reserved(run, order)
+        outcome = await _sent(run, order, intent)
+    finally:
+        run.services.admitting.leave(ticket, order.action.settings.endpoint, outcome)
     reply = await _book(run, order, intent, outcome)
     with suppress(LedgerUnavailable):  # what is booked is: the next to look tells of it
         await look(run)
@@ -111,6 +110,47 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
             raise AttemptRefused(run.halt_or_timeout(order.step))
     assert reply is not None
     return reply
+
+
+async def _admit(run: TaskRun, order: AttemptOrder) -> Ticket | None:
+    """Wait for a place in the step's lane and among what its provider lets through."""
+    if run.admits_nothing():
+        raise AttemptRefused(run.halt_or_timeout(order.step))
+    try:
+        async with order.slot.during("waiting", run.deadline.remaining_s):
+            return await run.services.admitting.enter(
+                order.request,
+                lane=run.policy.steps[order.step].lane,
+                tenant=run.scope.tenant,
+                priority=run.priority,
+            )
+    except TimeoutError:
+        raise AttemptRefused(run.halt_or_timeout(order.step)) from None
+    except LaneFull as full:
+        raise AttemptRefused(full_halt(full, order.step)) from None
+
+
+async def _reserved(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
+    """Reserve, and say that the attempt begins."""
+    try:
+        intent = await _reserve(run, order)
+    except BaseException:
+        run.gauge.attempt_not_sent()
+        raise
+    run.booked(intent.reserve)
+    run.outlay.reserved(order.step, intent.reserve)
+    _announce(run, intent)
+    return intent
+
+
+async def _sent(run: TaskRun, order: AttemptOrder, intent: AttemptIntent) -> Outcome:
+    """Send the request; what a client raises that it must not is booked before it goes on."""
+    try:
+        return await _on_wire(run, order)
+    except Exception as error:
+        # A client that breaks its contract may have spent money all the same.
+        await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
+        raise
 
 
 async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:

@@ -18,6 +18,7 @@ from orchestrator.models.retry import RetryBudget
 from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.book import PriceBook
 from orchestrator.routing.latch import RefusalLatch
+from orchestrator.runtime.admitting import Admitting
 from orchestrator.runtime.background import Background
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
 from orchestrator.runtime.engine import Engine
@@ -39,6 +40,7 @@ class Services:
     memos: MemoHome
     learner: Learner
     background: Background
+    admitting: Admitting
     emit: Callable[[Event], None]
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ async def open_services(
             memos=memos,
             learner=learner,
             background=background,
+            admitting=Admitting(clock, home.lanes, home.rates),
             emit=emit,
         )
 

@@ -16,8 +16,8 @@ SILENT = ["off", "OFF", "no", "false", "'off'"]
 
 
 def test_the_keys_of_what_is_to_come_are_known():
-    assert OF_A_STEP == ["lane", "priority", "audits"]
-    assert OF_A_POLICY == ["lanes"]
+    assert OF_A_STEP == ["priority", "audits"]
+    assert OF_A_POLICY == []
 
 
 @pytest.mark.parametrize("name", OF_A_STEP)
@@ -28,13 +28,3 @@ def test_a_step_cannot_ask_for_what_is_not_built(mistake, load, name):
         assert problem.message == "is not built yet; remove the key or write `off`"
     for value in SILENT:
         assert load(f"{MODELS}steps: {{plan: {{{name}: {value}}}}}\n")
-
-
-@pytest.mark.parametrize("name", OF_A_POLICY)
-def test_a_policy_cannot_ask_for_what_is_not_built(mistake, load, name):
-    for value in ASKING:
-        assert "is not built yet" in mistake(f"{MODELS}{name}: {value}\n").message
-        agent = f"{MODELS}agents:\n  a:\n    {name}: {value}\n"
-        assert mistake(agent).key == f"agents.a.{name}"
-    for value in SILENT:
-        assert load(f"{MODELS}{name}: {value}\n")

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from orchestrator.models.settings import DEFAULT_MAX_OUTPUT_TOKENS
 from orchestrator.policy.documents.base import Document, key
+from orchestrator.policy.documents.lanes import RateDocument
 from orchestrator.policy.forms import (
     ADDRESS,
     COUNT,
@@ -78,6 +79,7 @@ class ModelDocument(Document):
         "The service tier to ask for, where the provider has tiers. What is served decides the"
         " price; `priority` reserves at its own."
     )
+    rate: RateDocument | None = key("What the provider lets through for this model.")
     price: PriceDocument | None = key("A price of your own, in USD per million tokens.")
 
     main: ClassVar[str] = "model"

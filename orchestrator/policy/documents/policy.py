@@ -15,6 +15,7 @@ from orchestrator.core.priority import Priority
 from orchestrator.policy.documents.audits import AuditsDocument
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.documents.budgets import BudgetsDocument
+from orchestrator.policy.documents.lanes import LaneDocument, RateDocument
 from orchestrator.policy.documents.limits import LimitsDocument
 from orchestrator.policy.documents.memo import AgentMemoDocument, MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument
@@ -25,7 +26,6 @@ from orchestrator.policy.forms import (
     HOLDER,
     MEMO_STORE,
     NAME,
-    NOT_BUILT,
     TEXT,
     words,
 )
@@ -82,7 +82,6 @@ class AgentDocument(Document):
     memo: Annotated[AgentMemoDocument | None, BeforeValidator(off_is_nothing)] = key(
         "The memo as a whole. What each step remembers is said under `steps:`."
     )
-    lanes: Annotated[None, NOT_BUILT] = key("Not built yet.")
     priority: Annotated[Priority, words("low", "normal", "high")] = key(
         "How much its tasks matter where money is short; `run(priority=)` says it for one task.",
         default="normal",
@@ -94,7 +93,7 @@ class AgentDocument(Document):
 
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
-            ("org", "team", "extends", "agents", "memo_store"),
+            ("org", "team", "extends", "agents", "memo_store", "lanes", "rates"),
             "is not for one agent; move it to the top level",
         ),
         **dict.fromkeys(
@@ -124,6 +123,13 @@ class PolicyDocument(AgentDocument):
     memo_store: Annotated[str | None, MEMO_STORE] = key(
         "Where several machines share the memo: a Redis, or `env:NAME`, the environment variable"
         " with its address. Without it the memo lies on disk beside the ledger."
+    )
+    lanes: dict[Annotated[str, NAME], LaneDocument] = key(
+        "Queues with a concurrency of their own, by their names. One process has one set.",
+        default={},
+    )
+    rates: dict[Annotated[str, NAME], RateDocument] = key(
+        "What each provider lets through, by its name before the `/` of a model.", default={}
     )
     agents: dict[Annotated[str, HOLDER], AgentDocument] = key(
         "Overrides for single agents, by their names.", default={}

@@ -103,7 +103,9 @@ class StepDocument(Document):
     memo: Annotated[MemoDocument | None, BeforeValidator(off_is_nothing)] = key(
         "When an accepted reply answers again; `off`, the default, asks each time."
     )
-    lane: Annotated[None, NOT_BUILT] = key("Not built yet.")
+    lane: Annotated[str | None, NAME] = key(
+        "The lane its attempts go by, by its name under `lanes:`.", example="heavy"
+    )
     priority: Annotated[None, NOT_BUILT] = key("Not built yet.")
     audits: Annotated[None, NOT_BUILT] = key("Not built yet.")
 

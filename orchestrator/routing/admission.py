@@ -1,0 +1,264 @@
+"""Who may leave next: lanes, rates and turns, without any waiting of its own.
+
+Of those who wait, the higher priority goes first; then the tenant of the lane that had least of it
+for its share; then who came first. So that nobody waits for ever behind a stream of what matters
+more, every eighth turn of a lane is of whoever has waited longest in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import count
+from math import inf
+from typing import NamedTuple
+
+from orchestrator.models.rates import RateReport
+from orchestrator.routing.meters import Meter
+
+PATIENCE = 8
+DEFAULT_QUEUE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSettings:
+    """One entry under ``lanes:`` of a policy.
+
+    Attributes:
+        concurrency: How many of its attempts may be under way at once.
+        queue: How many more may wait.
+        shares: Weight by tenant; 1 where it is not named.
+    """
+
+    concurrency: int
+    queue: int = DEFAULT_QUEUE
+    shares: Mapping[str, int] = field(default_factory=dict)
+
+
+class LaneFull(Exception):  # noqa: N818 - control flow, shown as a halt
+    """A lane's queue has no place left."""
+
+    def __init__(self, lane: str, settings: LaneSettings) -> None:
+        """Say which, and how much it holds."""
+        super().__init__(
+            f"Lane {lane!r} is full: {settings.concurrency} under way and {settings.queue} waiting"
+        )
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Ticket:
+    """One attempt that asks to leave.
+
+    Attributes:
+        lane: Its lane; ``None``: none.
+        tenant: Whose it is.
+        priority: The higher goes first.
+        meters: Whose rates it counts on.
+        tokens: How many tokens it will probably use.
+        admitted: Whether it may leave.
+        number: When it came, among the others.
+    """
+
+    lane: str | None
+    tenant: str
+    priority: int
+    meters: tuple[str, ...]
+    tokens: int
+    admitted: bool = False
+    number: int = 0
+
+
+class _Claim(NamedTuple):
+    """Who is next on a meter, and how much that one matters."""
+
+    ticket: Ticket
+    rank: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A queue and what is under way.
+
+    Attributes:
+        settings: What the policy says; ``None``: nothing is limited.
+        under_way: How many were admitted and have not left.
+        turns: How many were admitted ever.
+        now: Of the passes that were admitted the highest.
+        waiting: The queue, as they came.
+        tenants: How many of the queue each tenant has.
+        passes: How much of the lane each tenant had, for its share. The least comes next.
+    """
+
+    settings: LaneSettings | None
+    under_way: int = 0
+    turns: int = 0
+    now: Fraction = Fraction(0)
+    waiting: dict[Ticket, None] = field(default_factory=dict)
+    tenants: Counter[str] = field(default_factory=Counter)
+    passes: dict[str, Fraction] = field(default_factory=dict)
+
+    @property
+    def has_room(self) -> bool:
+        return self.settings is None or self.under_way < self.settings.concurrency
+
+    @property
+    def is_overfull(self) -> bool:
+        return self.settings is not None and len(self.waiting) > self.settings.queue
+
+    def join(self, ticket: Ticket) -> None:
+        if not self.tenants[ticket.tenant]:
+            # Who had nothing to ask for a while has not saved up turns.
+            self.passes[ticket.tenant] = max(self.passes.get(ticket.tenant, self.now), self.now)
+        self.waiting[ticket] = None
+        self.tenants[ticket.tenant] += 1
+
+    def in_order(self) -> Iterator[_Claim]:
+        """Those who wait, whose turn is next first, each with its rank."""
+        if self.turns % PATIENCE == PATIENCE - 1:
+            yield _Claim(next(iter(self.waiting)), inf)
+        for one in sorted(
+            self.waiting, key=lambda one: (-one.priority, self.passes[one.tenant], one.number)
+        ):
+            yield _Claim(one, one.priority)
+
+    def admit(self, ticket: Ticket) -> None:
+        weight = self.settings.shares.get(ticket.tenant, 1) if self.settings else 1
+        self.under_way += 1
+        self.turns += 1
+        self.now = max(self.now, self.passes[ticket.tenant])
+        self.passes[ticket.tenant] += Fraction(1, weight)
+        self.drop(ticket)
+
+    def drop(self, ticket: Ticket) -> None:
+        del self.waiting[ticket]
+        self.tenants[ticket.tenant] -= 1
+        # A tenant that waits for nothing and is not ahead of its turn need not be remembered.
+        self.tenants += Counter()
+        self.passes = {
+            tenant: had
+            for tenant, had in self.passes.items()
+            if tenant in self.tenants or had > self.now
+        }
+
+
+class Admission:
+    """The lanes and meters of one process.
+
+    Times are readings of a monotonic clock, in seconds. Not safe across threads: all calls come
+    from one event loop.
+    """
+
+    def __init__(self, lanes: Mapping[str, LaneSettings]) -> None:
+        """Nothing is under way."""
+        self._lanes: dict[str | None, _Lane] = {name: _Lane(one) for name, one in lanes.items()}
+        self._lanes[None] = _Lane(None)
+        self.meters: dict[str, Meter] = {}
+        self._order = tuple(self._lanes)
+        # Who is next on a meter that has too little now: what comes in is kept for that one.
+        self._claims: dict[str, _Claim] = {}
+        self._numbers = count()
+        self._first = 0
+
+    def enter(self, ticket: Ticket, now: float) -> tuple[Ticket, ...]:
+        """Join the queue; whoever's turn changed is returned.
+
+        Raises:
+            LaneFull: If there is no place, and none is free at once.
+            KeyError: If there is no such lane.
+        """
+        lane = self._lanes[ticket.lane]
+        ticket.number = next(self._numbers)
+        lane.join(ticket)
+        changed = self.dispatch(now)
+        if not ticket.admitted and lane.is_overfull:
+            self._drop(ticket)
+            assert ticket.lane is not None
+            assert lane.settings is not None
+            raise LaneFull(ticket.lane, lane.settings)
+        return changed
+
+    def leave(self, ticket: Ticket, now: float, *, used: int | None = None) -> tuple[Ticket, ...]:
+        """Give the place back, or stop waiting for one; whoever's turn changed is returned.
+
+        Args:
+            ticket: Who leaves.
+            now: When.
+            used: Tokens it used; ``None``: nothing was sent.
+        """
+        if ticket.admitted:
+            self._lanes[ticket.lane].under_way -= 1
+            for name in ticket.meters:
+                self.meters[name].settle(ticket.tokens, used, now)
+        else:
+            self._drop(ticket)
+        return self.dispatch(now)
+
+    def told(self, name: str, report: RateReport, now: float) -> tuple[Ticket, ...]:
+        """Take in what a provider says of its limits; whoever's turn changed is returned."""
+        self.meters.setdefault(name, Meter()).told(report, now)
+        return self.dispatch(now)
+
+    def pause(self, name: str, seconds: float, now: float) -> None:
+        """Let nothing leave by this meter for a while: the provider asked for that."""
+        meter = self.meters.setdefault(name, Meter())
+        meter.paused_until = max(meter.paused_until, now + seconds)
+
+    def wait_s(self, ticket: Ticket, now: float) -> float | None:
+        """Seconds until looking again is worth it; ``None``: somebody else has to leave first."""
+        if ticket not in [claim.ticket for claim in self._claims.values()]:
+            return None
+        return max(self.meters[name].wait_s(ticket.tokens, now) for name in ticket.meters)
+
+    def waiting(self, lane: str | None) -> int:
+        """How many wait in a lane."""
+        return len(self._lanes[lane].waiting)
+
+    def dispatch(self, now: float) -> tuple[Ticket, ...]:
+        """Admit all that may leave now; they are returned, with those who wait for a rate."""
+        admitted: list[Ticket] = []
+        # Each lane is the first one in turn: they meet at the meters.
+        self._first = (self._first + 1) % len(self._order)
+        for name in (*self._order[self._first :], *self._order[: self._first]):
+            lane = self._lanes[name]
+            while lane.waiting and lane.has_room and (ticket := self._next(lane, now)):
+                lane.admit(ticket)
+                ticket.admitted = True
+                self._withdraw(ticket)
+                for meter in ticket.meters:
+                    self.meters[meter].take(ticket.tokens, now)
+                admitted.append(ticket)
+            if not lane.has_room:
+                for ticket in lane.waiting:
+                    self._withdraw(ticket)  # what they could not use anyway is not kept for them
+        return (*admitted, *(claim.ticket for claim in self._claims.values()))
+
+    def _next(self, lane: _Lane, now: float) -> Ticket | None:
+        """Who of a lane may leave now; on the way, who is next on a meter that is empty."""
+        for turn in lane.in_order():
+            ticket = turn.ticket
+            others = [
+                claim
+                for name in ticket.meters
+                if (claim := self._claims.get(name)) and claim.ticket is not ticket
+            ]
+            if any(claim.rank >= turn.rank for claim in others):
+                continue
+            for claim in others:
+                # All meters of a ticket or none: two that each held one would wait for ever.
+                self._withdraw(claim.ticket)
+            if all(self.meters[name].wait_s(ticket.tokens, now) <= 0 for name in ticket.meters):
+                return ticket
+            for name in ticket.meters:
+                self._claims[name] = turn
+        return None
+
+    def _drop(self, ticket: Ticket) -> None:
+        self._lanes[ticket.lane].drop(ticket)
+        self._withdraw(ticket)
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        self._claims = {
+            name: claim for name, claim in self._claims.items() if claim.ticket is not ticket
+        }
