@@ -34,8 +34,8 @@ def as_png(figure: Figure) -> bytes:
         xs, ys = zip(*line.points, strict=True)
         colour = next(ours if line.ours else beside)
         if len(line.points) > 1:
-            width, style = (2.4, "-") if line.ours else (1.4, "--")
-            axes.plot(xs, ys, style, color=colour, linewidth=width, label=line.name)
+            width, style = (2.4, "-") if line.ours else (1.4, f"--{next(marks)}")
+            axes.plot(xs, ys, style, color=colour, linewidth=width, markersize=5, label=line.name)
         else:
             size = 90 if line.ours else 55
             axes.scatter(
