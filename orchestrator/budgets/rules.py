@@ -52,6 +52,8 @@ class BudgetRule:
         timezone: The IANA time zone of a calendar window.
         finish_reserve: The part that only a ``finish=True`` step may draw on; task budgets only.
         at: What happens at shares of it.
+        likely_finish: A step starts only if this share of the agent's completed tasks needed no
+            more from there on than is left; ``None``: whatever they needed. Task budgets only.
     """
 
     scope: ScopeKind
@@ -60,6 +62,7 @@ class BudgetRule:
     timezone: str = "UTC"
     finish_reserve: Money = Money.ZERO
     at: tuple[Threshold, ...] = ()
+    likely_finish: float | None = None
 
     @property
     def serves(self) -> Money:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
@@ -38,12 +37,10 @@ from orchestrator.ledger.rows import (
     from_us,
     to_us,
 )
-
-K = TypeVar("K")
-V = TypeVar("V")
+from orchestrator.ledger.undoing import Undoing
 
 
-class MemoryStore:
+class MemoryStore(Undoing):
     """Dictionaries, and a list of what to undo if a transaction is rolled back."""
 
     shared = False
@@ -51,6 +48,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Empty."""
+        super().__init__()
         self._tasks: dict[str, tuple[TaskRecord, HaltReason | None]] = {}
         self._attempts: dict[str, tuple[Hold, AttemptIntent]] = {}
         self._attempt_ids: dict[int, str] = {}
@@ -65,7 +63,6 @@ class MemoryStore:
         self._lessons: dict[int, Lesson] = {}
         self._crossings: dict[Crossing, int] = {}
         self._corrections: dict[str, tuple[Correction, Money]] = {}
-        self._undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
         """Nothing to do."""
@@ -84,21 +81,8 @@ class MemoryStore:
         """Always the same: nobody else can write."""
         return 0
 
-    def begin(self, *, write: bool) -> None:  # noqa: ARG002 - nobody else can write
-        """Start to note what to undo."""
-        self._undo.clear()
-
     def expect(self, wanted: Wanted) -> None:
         """Nothing to do: it is all here."""
-
-    def commit(self) -> None:
-        """Keep what was written."""
-        self._undo.clear()
-
-    def rollback(self) -> None:
-        """Undo, newest first."""
-        while self._undo:
-            self._undo.pop()()
 
     def load(self, wanted: Wanted) -> Loaded:
         """The wanted rows, as copies that the caller may change."""
@@ -191,7 +175,7 @@ class MemoryStore:
             is_held = scope.identity(account.kind) == account.identity or (
                 account.kind == "task" and account.identity in scope.ancestors
             )
-            if not is_held or not _is_inside(intent.at, account):
+            if not is_held or not account.contains(intent.at):
                 continue
             end = self._end(attempt_id)
             cost += intent.reserve.nano if end is None else end.cost.nano
@@ -228,6 +212,24 @@ class MemoryStore:
     def insert_crossing(self, crossing: Crossing, at_us: int) -> None:
         """Store that a threshold was crossed for the first time."""
         self._put(self._crossings, crossing, at_us)
+
+    def rests(self, agent: str, step: str, limit: int) -> list[int]:
+        """What the last completed tasks of an agent cost from their first ask of a step on."""
+        records = [record for record, _ in self._tasks.values() if record.status == "completed"]
+        scopes = [record.opening.scope for record in records]
+        found: list[int] = []
+        for task in [scope.task_id for scope in scopes if scope.identity("agent") == agent]:
+            family = {task, *self.descendants(task)}
+            own = [one for one, (_, it) in self._attempts.items() if it.task_id in family]
+            starts = [
+                n
+                for n, one in enumerate(own)
+                if (it := self._attempts[one][1]).step == step and it.task_id == task
+            ]
+            ends = [end for one in own[min(starts, default=len(own)) :] if (end := self._end(one))]
+            if starts:
+                found.append(sum((end.cost + end.overrun).nano for end in ends))
+        return found[-limit:]
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""
@@ -377,21 +379,3 @@ class MemoryStore:
                 if self._attempts[attempt_id][0].task_id in wanted
             ]
         return found
-
-    def _drop(self, rows: dict[Any, Any], key: object) -> None:
-        before = rows.pop(key)
-        self._undo.append(lambda: rows.update({key: before}))
-
-    def _put(self, rows: dict[K, V], key: K, row: V) -> None:
-        if key in rows:
-            before = rows[key]
-            self._undo.append(lambda: rows.update({key: before}))
-        else:
-            self._undo.append(lambda: rows.pop(key))
-        rows[key] = row
-
-
-def _is_inside(at: datetime, account: Account) -> bool:
-    return (account.starts_at is None or at >= account.starts_at) and (
-        account.ends_at is None or at < account.ends_at
-    )

@@ -190,6 +190,10 @@ class Ledger(Protocol):
         """Note that a threshold was crossed; whether nobody noted it before, in any process."""
         ...
 
+    async def rests(self, agent: str, step: str, limit: int) -> Sequence[Money]:
+        """What the last completed tasks of an agent cost from their first ask of a step on."""
+        ...
+
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this process, which lives."""
         ...

@@ -70,6 +70,18 @@ _DESCENDANTS = """
 SELECT h.task_id FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
 WHERE h.kind = 'task' AND h.identity = ? AND h.task_id <> h.identity ORDER BY {order}
 """
+_RESTS = """
+SELECT sum(r.cost + r.overrun) FROM (
+    SELECT t.task_id, (SELECT min(f.seq) FROM attempts f
+        WHERE f.task_id = t.task_id AND f.step = ?) AS first
+    FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
+    WHERE h.kind = 'agent' AND h.identity = ? AND t.status = 'completed'
+    ORDER BY t.at_us DESC LIMIT ?
+) done
+JOIN task_holders inside ON inside.kind = 'task' AND inside.identity = done.task_id
+JOIN attempt_records r ON r.task_id = inside.task_id AND r.seq >= done.first
+GROUP BY done.task_id
+"""
 _FIRST_US = -(2**63)
 _LAST_US = 2**63 - 1
 
@@ -234,6 +246,10 @@ class SqlQueries(ABC):
             "INSERT INTO crossings (account, share, amount, at_us) VALUES (?, ?, ?, ?)",
             [(*crossing, at_us)],
         )
+
+    def rests(self, agent: str, step: str, limit: int) -> list[int]:
+        """What the last completed tasks of an agent cost from their first ask of a step on."""
+        return [int(nano or 0) for (nano,) in self._query(_RESTS, (step, agent, limit))]
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""

@@ -66,6 +66,12 @@ class Account:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
 
+    def contains(self, at: datetime) -> bool:
+        """Whether a moment lies in its window."""
+        return (self.starts_at is None or at >= self.starts_at) and (
+            self.ends_at is None or at < self.ends_at
+        )
+
     @property
     def key(self) -> str:
         """The account's primary key."""

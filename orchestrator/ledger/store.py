@@ -157,6 +157,13 @@ class Store(Protocol):
         """Store that a threshold was crossed for the first time."""
         ...
 
+    def rests(self, agent: str, step: str, limit: int) -> list[int]:
+        """What the last completed tasks of an agent cost from their first ask of a step on.
+
+        In nano-dollars, one for each task, the tasks inside it included.
+        """
+        ...
+
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""
         ...

@@ -297,6 +297,16 @@ class StoredLedger:
         at_us = to_us(self._clock.now())
         return await self._ask(lambda unit: crossings.cross(unit, crossing, at_us))
 
+    async def rests(self, agent: str, step: str, limit: int) -> Sequence[Money]:
+        """What the last completed tasks of an agent cost from their first ask of a step on.
+
+        The ``limit`` newest are looked at; those that never asked ``step`` are left out.
+        """
+        found = await self._ask(
+            lambda unit: unit.flushed().rests(agent, step, limit), urgency="read"
+        )
+        return [Money(nano) for nano in found]
+
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.
 

@@ -108,6 +108,7 @@ def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
                 window="task",
                 finish_reserve=budget.finish_reserve,
                 at=budget.at,
+                likely_finish=budget.likely_finish,
             )
         else:
             rule = BudgetRule(

@@ -19,6 +19,7 @@ from orchestrator.runtime.choosing import Chooser
 from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.judging import Judged, judge
+from orchestrator.runtime.likelihood import judge_start
 from orchestrator.runtime.memory import Memory
 from orchestrator.runtime.patience import patiently
 from orchestrator.runtime.places import Place
@@ -129,6 +130,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
     """Ask one candidate after the other until a reply is accepted, or none could help."""
     run, place = asking.run, asking.place
     failures: list[ModelCallError] = []
+    await judge_start(run, asking.request, place)
     asking.economizes = await heed(run, place, asking.request.step)
     while (action := asking.chooser.next(judged)) is not None:
         stop_if_halted(asking)

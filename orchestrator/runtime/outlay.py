@@ -20,6 +20,7 @@ class Outlay:
 
     _reserves: deque[tuple[str, Money]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _steps: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -37,6 +38,12 @@ class Outlay:
         """Note what a call may cost."""
         with self._lock:
             self._reserves.append((step, reserve))
+            self._steps.add(step)
+
+    def has_asked(self, step: str) -> bool:
+        """Whether a call of this step was made."""
+        with self._lock:
+            return step in self._steps
 
     def took(self, seconds: float) -> None:
         """Note how long a call took."""

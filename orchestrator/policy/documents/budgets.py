@@ -9,6 +9,7 @@ from orchestrator.core.money import Money
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.forms import (
     MONEY,
+    PROBABILITY,
     RESERVE,
     TASK_THRESHOLDS,
     THRESHOLDS,
@@ -31,6 +32,11 @@ class TaskBudgetDocument(Document):
         "What happens once a share of it is spent: `economize`, `notify`, `pause-low-priority`,"
         " `halt`, or at `100%` `ask`; see the page on budgets.",
         default=(),
+    )
+
+    likely_finish: Annotated[float | None, PROBABILITY] = key(
+        "A step starts only if this share of the agent's completed tasks needed no more from there"
+        " on than is left; without it that is not looked at."
     )
 
     main: ClassVar[str] = "limit"
