@@ -8,7 +8,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from orchestrator import Money, step, tool_cost
+from orchestrator import Fenced, Money, step, tool_cost
 from orchestrator.core.events import AttemptEnded, ToolFailed
 from orchestrator.ledger.sqlite_reading import SqliteReader
 
@@ -364,3 +364,34 @@ async def test_outside_of_a_task_it_is_a_function_or_a_task_of_its_own(stage):
 def test_mistakes_are_told_together():
     with pytest.raises(ValueError, match=r"(?s)price: .*timeout: "):
         tool_cost("free", timeout="soon")
+
+
+async def test_a_tool_whose_owner_was_replaced_is_in_doubt_and_runs_again(stage):
+    reached, release = asyncio.Event(), asyncio.Event()
+    calls = []
+
+    @tool_cost("0.01", journal=True)
+    async def search(query: str) -> str:
+        calls.append(query)
+        if len(calls) == 1:
+            reached.set()
+            await release.wait()
+        return "found"
+
+    async def node(state: State) -> State:
+        return {"out": await search("cats")}
+
+    async with stage.orchestrator() as first, stage.orchestrator() as second:
+        given = {"out": ""}
+        old = asyncio.create_task(first.run(graph_of(node), given, agent="a", task_id="t"))
+        await reached.wait()
+        done = await second.resume("t", graph=graph_of(node))
+        release.set()
+        with pytest.raises(Fenced):
+            await old
+    assert done.output == {"out": "found"}
+    assert of_tools(done) == [
+        ("tool:search", CENT, "unknown"),
+        ("tool:search", CENT, "known"),
+    ]
+    assert calls == ["cats", "cats"]
