@@ -130,6 +130,11 @@ class Waiting:
     def _judge_all(self, unit: UnitOfWork, asks: list[Ask]) -> list[Ask]:
         """Judge in order of arrival, which also serves those who wait at several accounts."""
         asks.sort(key=by_ticket)
+        # In one go: whoever judges holds the store's lock, and each round trip holds up the others.
+        wanted = Wanted()
+        for ask in asks:
+            ask.want(wanted)
+        unit.load(wanted)
         return [ask for ask in asks if self._judge(unit, ask)]
 
     def _judge(self, unit: UnitOfWork, ask: Ask) -> bool:

@@ -14,7 +14,7 @@ LONG = bool(os.environ.get("TORTURE"))
 GRAPH = "plans:traced_steps"
 STEPS = 6
 TASKS = 3 if LONG else 2
-WHEN = [1, 2, 4, 8] if LONG else [2]
+WHEN = [1, 2, 3, 4] if LONG else [2]
 RACES = 100 if LONG else 3
 
 

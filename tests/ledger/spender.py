@@ -59,8 +59,12 @@ class Spender:
 
     async def open(self):
         await self.ledger.open()
+        for number in range(self.plan.get("tasks", 1)):
+            await self.open_task(f"{self.task_id}-{number}" if number else self.task_id)
+
+    async def open_task(self, task_id):
         scope = Scope(
-            org="acme", team="research", agent="writer", task_id=self.task_id, tenant="research"
+            org="acme", team="research", agent="writer", task_id=task_id, tenant="research"
         )
         await self.ledger.open_task(
             TaskOpening(
@@ -74,11 +78,11 @@ class Spender:
             )
         )
 
-    async def reserve(self):
+    async def reserve(self, number=0):
         now = self.clock.now()
         intent = AttemptIntent(
             attempt_id=new_attempt_id(),
-            task_id=self.task_id,
+            task_id=f"{self.task_id}-{number}" if number else self.task_id,
             epoch=1,
             key="key",
             request_hash="hash",
@@ -108,9 +112,9 @@ class Spender:
         )
         say(settled=attempt_id)
 
-    async def ask(self):
+    async def ask(self, number):
         try:
-            await self.settle(await self.reserve())
+            await self.settle(await self.reserve(number % self.plan.get("tasks", 1)))
         except BudgetShort:
             say(refused=True)
 
@@ -118,7 +122,7 @@ class Spender:
         await self.open()
         say(ready=True)
         sys.stdin.readline()
-        await asyncio.gather(*(self.ask() for _ in range(self.plan.get("asks", 0))))
+        await asyncio.gather(*(self.ask(number) for number in range(self.plan.get("asks", 0))))
         for _ in range(self.plan.get("holds", 0)):
             await self.reserve()
         if "holds" in self.plan:

@@ -93,6 +93,29 @@ async def test_processes_at_once_share_one_budget_to_the_last_call(
     assert await bank.sums() == (served * 40, 0, 0)
 
 
+@pytest.mark.torture
+async def test_a_thousand_tasks_in_four_processes_share_money_for_two_hundred_calls(
+    start, open_bank, ledger_url, store_at, record_property
+):
+    """All ask at once; a call is bounded by 90 and costs 40, and there are 8,000."""
+    plan = {"cost": 40, "limit": 200 * 40, "tasks": 250, "asks": 250}
+    processes = [start(f"task-{number}", **plan) for number in range(4)]
+    for process in processes:
+        process.read("ready")
+    for process in processes:
+        process.go()
+    facts = [fact for process in processes for fact in process.read("nothing")]
+
+    assert [process.stop() for process in processes] == [0] * 4
+    served = sum("settled" in fact for fact in facts)
+    assert served == (200 * 40 - 90) // 40 + 1
+    assert sum("refused" in fact for fact in facts) == 1000 - served
+    bank = await open_bank(store_at(ledger_url))
+    assert await bank.sums() == (served * 40, 0, 0)
+    name = ledger_url.partition(":")[0]
+    record_property(f"1,000 tasks in 4 processes on {name}", f"{served} served, overshoot 0")
+
+
 async def test_what_a_killed_process_held_is_disputed_and_listed(
     start, open_bank, ledger_url, store_at, demand
 ):

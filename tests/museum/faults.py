@@ -1,0 +1,190 @@
+"""Faults of other systems, each as the change to this package that would bring it back.
+
+``old`` stands exactly once in ``file`` and becomes ``new``; then ``test`` must fail.
+"""
+
+from dataclasses import dataclass
+
+LEDGER = "tests/ledger/test_ledger_museum.py"
+HOLDS = "tests/holds/test_failure_museum.py"
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MONEY = [
+    Fault(
+        "parallel calls all pass a check-then-act budget",
+        "ledger/rules.py",
+        "if need <= available - sums.reserved:",
+        "if need <= available:",
+        f"{LEDGER}::test_parallel_calls_do_not_all_pass_a_check_then_act_budget[sqlite]",
+    ),
+    Fault(
+        "a reservation is trimmed to the headroom instead of refused",
+        "ledger/book.py",
+        "            raise BudgetShort(demand, row.balance())",
+        "            need = demand.limit.nano - row.settled - row.disputed",
+        f"{LEDGER}::test_a_reservation_is_refused_and_not_trimmed_to_the_headroom[sqlite]",
+    ),
+    Fault(
+        "holds leak on cancel",
+        "ledger/stored.py",
+        "            await self._withdraw(intent.attempt_id)\n            raise",
+        "            raise",
+        f"{LEDGER}::test_holds_do_not_leak_when_callers_are_cancelled[sqlite]",
+    ),
+    Fault(
+        "double reservations",
+        "ledger/book.py",
+        "    if unit.hold(intent.attempt_id) is not None:",
+        "    if unit.hold(intent.attempt_id) is None and False:",
+        f"{LEDGER}::test_a_retried_request_is_not_reserved_twice[sqlite]",
+    ),
+    Fault(
+        "N processes each allow the whole budget",
+        "ledger/transactor.py",
+        "if others_wrote or len(self._unit) > MAX_REMEMBERED:",
+        "if len(self._unit) > MAX_REMEMBERED:",
+        "tests/ledger/test_ledger_contract.py::TestTheStoreInSqlite"
+        "::test_two_handles_share_one_budget",
+    ),
+    Fault(
+        "a late reset erases the new window's spend",
+        "ledger/records.py",
+        'return f"{self.kind}|{self.identity}|{self.window}"',
+        'return f"{self.kind}|{self.identity}"',
+        f"{LEDGER}::test_a_late_settlement_does_not_erase_the_new_windows_spend[sqlite]",
+    ),
+    Fault(
+        "a window is reset at midnight of the wrong zone",
+        "budgets/windows.py",
+        "    zone = ZoneInfo(rule.timezone)",
+        '    zone = ZoneInfo("UTC")',
+        f"{HOLDS}::test_a_window_is_not_reset_late_or_never_or_in_the_wrong_zone",
+    ),
+    Fault(
+        "fail closed fails open",
+        "ledger/operation.py",
+        "            answer.future.set_exception(operation.error)",
+        "            answer.future.set_result(None)",
+        f"{LEDGER}::test_fail_closed_fails_closed",
+    ),
+    Fault(
+        "no database means no budget",
+        "ledger/factory.py",
+        'if url.partition(":")[0] == "memory":',
+        "if url:",
+        f"{LEDGER}::test_no_database_is_not_no_budget",
+    ),
+    Fault(
+        "the gate checks the model that was asked for, the fallback bills another",
+        "runtime/attempt.py",
+        "        reserve=order.action.bound,",
+        '        reserve=Money(200_000) if order.action.settings.name == "large" else'
+        " order.action.bound,",
+        f"{HOLDS}::test_the_gate_judges_the_model_that_is_asked_and_each_fallback_anew",
+    ),
+    Fault(
+        "cut streams cost nothing",
+        "budgets/settlement.py",
+        '    return Booking(reserve.amount, Money.ZERO, certainty, "settled", usage)',
+        '    return Booking(Money.ZERO, Money.ZERO, certainty, "settled", usage)',
+        f"{HOLDS}::test_a_cut_stream_and_an_early_break_do_not_cost_nothing",
+    ),
+    Fault(
+        "layers of retries of which the tracker sees one",
+        "models/litellm_client.py",
+        '"max_retries": 0,',
+        '"max_retries": 2,',
+        f"{HOLDS}::test_retries_of_several_layers_do_not_multiply",
+    ),
+    Fault(
+        "cached tokens are billed twice",
+        "pricing/quote.py",
+        "            left -= min(of_input[part], left)",
+        "            left -= 0",
+        f"{HOLDS}::test_cached_tokens_are_not_billed_twice_nor_make_a_cost_negative",
+    ),
+    Fault(
+        "an unknown model runs free",
+        "budgets/settlement.py",
+        '"unknown" if reserve.quote is None else "estimated"',
+        '"known" if reserve.quote is None else "estimated"',
+        f"{HOLDS}::test_an_unknown_model_does_not_run_free",
+    ),
+    Fault(
+        "a cost-based router picks the dearest model",
+        "routing/candidates.py",
+        "c.expected_cost or Money.ZERO)",
+        "Money.ZERO)",
+        f"{HOLDS}::test_the_cheapest_model_is_asked_first_whatever_its_provider_is_called",
+    ),
+    Fault(
+        "usage that cannot be true is believed",
+        "budgets/settlement.py",
+        "        case Completion(usage=Usage() as usage) if _is_possible(usage, reserve):",
+        "        case Completion(usage=Usage() as usage):",
+        f"{HOLDS}::test_usage_that_cannot_be_true_is_not_believed[absurd_usage]",
+    ),
+    Fault(
+        "a budget stops at a few percent of itself",
+        "ledger/rules.py",
+        "    available = demand.limit.nano -",
+        "    available = demand.limit.nano // 20 -",
+        f"{HOLDS}::test_a_budget_stops_where_it_is_used_up_and_not_at_a_few_percent",
+    ),
+    Fault(
+        "resume resets the spend to zero",
+        "ledger/book.py",
+        '    if record.status == "completed":\n        return record',
+        '    if record.status == "completed":\n        return record\n'
+        "    for row in unit._accounts.values():\n        row.settled = 0",
+        f"{LEDGER}::test_resume_does_not_reset_the_spend_to_zero[sqlite]",
+    ),
+]
+HALTS = [
+    Fault(
+        "sub-agents escape the parent's limits",
+        "limits/gauge.py",
+        "(own,) if parent is None else (*parent.tallies, own)",
+        "(own,)",
+        f"{HOLDS}::test_sub_agents_do_not_escape_their_parents_limits",
+    ),
+    Fault(
+        "sub-agents escape the parent's budget",
+        "ledger/queries.py",
+        '        holders += [("task", ancestor) for ancestor in scope.ancestors]\n',
+        "",
+        "tests/ledger/test_ledger_contract.py::TestTheStoreInSqlite"
+        "::test_any_history_is_that_of_the_model",
+    ),
+    Fault(
+        "an interrupted node pays again",
+        "runtime/journal.py",
+        "            elif record.end is not None and record.end.reply is not None:",
+        "            elif record.end is not None and record.end.reply is None:",
+        f"{HOLDS}::test_an_interrupted_node_does_not_pay_again",
+    ),
+    Fault(
+        "the hard stop throws the work away: what was paid is asked again",
+        "runtime/journal.py",
+        "            elif record.end is not None and record.end.reply is not None:",
+        "            elif False:",
+        f"{HOLDS}::test_one_budget_error_does_not_abort_the_whole_fan_out",
+    ),
+    Fault(
+        "a fallback loop restarts its own retries",
+        "models/retry.py",
+        "MAX_RETRIES = 3",
+        "MAX_RETRIES = 6",
+        f"{HOLDS}::test_a_fallback_loop_does_not_restart_its_own_retries",
+    ),
+]
+EVERY = [*MONEY, *HALTS]
