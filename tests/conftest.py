@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
+_OURS = {"ORCHESTRATOR_STORE", "ORCHESTRATOR_ENCRYPTION_KEY"}
 for name in tuple(os.environ):
-    if name.endswith(("_API_KEY", "_API_BASE", "_BASE_URL")) or name == "ORCHESTRATOR_STORE":
+    if name.endswith(("_API_KEY", "_API_BASE", "_BASE_URL")) or name in _OURS:
         del os.environ[name]
 
 

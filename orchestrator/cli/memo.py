@@ -284,7 +284,9 @@ def _facts(entry: Entry, *, reply: bool) -> dict[str, Any]:
         "bytes": len(entry.reply),
     }
     if reply:
-        facts["reply"] = entry.reply.decode(errors="replace")
+        from orchestrator.runtime.encryption import seal_from_environment
+
+        facts["reply"] = seal_from_environment().open(entry.reply).decode(errors="replace")
     return facts
 
 

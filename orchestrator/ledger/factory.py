@@ -8,8 +8,11 @@ from pathlib import Path
 
 from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.sealing import Seal
 from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.sealed import SealedLedger
 from orchestrator.ledger.steady import steady_clock
+from orchestrator.ledger.store import Store
 from orchestrator.ledger.stored import StoredLedger
 
 _DIRECTORY = Path(".orchestrator")
@@ -76,7 +79,7 @@ def directory_of(url: str) -> Path | None:
 
 
 def ledger_from_url(
-    url: str, *, clock: Clock, keep_bodies: timedelta | None = None
+    url: str, *, clock: Clock, keep_bodies: timedelta | None = None, seal: Seal | None = None
 ) -> StoredLedger:
     """The ledger that ``url`` names, not yet open.
 
@@ -86,25 +89,32 @@ def ledger_from_url(
         clock: Tells when holds are overdue and bodies expire.
         keep_bodies: How long prompts and replies outlive the completion of their task; ``None``:
             they are removed with it.
+        seal: Seals and opens the bodies; ``None``: they are written and read as they are.
 
     Raises:
         LedgerUnavailable: If there is no such kind of store.
     """
+
+    def made(store: Store) -> StoredLedger:
+        if seal is None:
+            return StoredLedger(store, clock, keep_bodies=keep_bodies)
+        return SealedLedger(store, clock, seal=seal, keep_bodies=keep_bodies)
+
     path = sqlite_path(url)
     if path is not None:
         from orchestrator.ledger.sqlite import SqliteStore  # noqa: PLC0415 - only when used
 
         # A clock of a test's own tells its own time.
         steady = steady_clock() if isinstance(clock, SystemClock) else None
-        return StoredLedger(SqliteStore(path, steady=steady), clock, keep_bodies=keep_bodies)
+        return made(SqliteStore(path, steady=steady))
     if is_postgres(url):
         from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - only when used
 
-        return StoredLedger(PostgresStore(url), clock, keep_bodies=keep_bodies)
+        return made(PostgresStore(url))
     if url.partition(":")[0] == "memory":
         from orchestrator.ledger.memory import MemoryStore  # noqa: PLC0415 - only when used
 
-        return StoredLedger(MemoryStore(), clock, keep_bodies=keep_bodies)
+        return made(MemoryStore())
     message = f"the store {url!r} is of no kind this version knows; {_FORMS}"
     raise LedgerUnavailable(message)
 

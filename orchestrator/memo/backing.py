@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from orchestrator.core.clock import Clock
+from orchestrator.core.sealing import EncryptionError, Seal
 from orchestrator.memo.entry import Entry, EntryDamaged, decode, encode
 from orchestrator.memo.faults import FaultGuard, Side
 from orchestrator.memo.freshness import Source
@@ -30,8 +31,9 @@ class Backing:
     memo's own, which user code cannot fill.
     """
 
-    def __init__(self, store: Store, guard: FaultGuard, clock: Clock) -> None:
-        """Name the parts."""
+    def __init__(self, store: Store, guard: FaultGuard, clock: Clock, seal: Seal) -> None:
+        """Name the parts; replies are sealed, the facts about them are not."""
+        self._seal = seal
         self.store = store
         self.guard = guard
         self._clock = clock
@@ -68,7 +70,7 @@ class Backing:
             if body is None:
                 return None
             entry = self._decoded(body, key)
-        except (ValueRefused, EntryDamaged) as error:
+        except (ValueRefused, EntryDamaged, EncryptionError) as error:
             self.guard.damaged(error)
             return None
         self.guard.worked("read")
@@ -76,7 +78,7 @@ class Backing:
 
     async def keep(self, entry: Entry, keep_for_s: float) -> str:
         """Store an entry; in one word why it could not be, or nothing."""
-        body = encode(entry)
+        body = encode(entry._replace(reply=self._seal.close(entry.reply)))
 
         def write() -> bool:
             self.store.put(entry.key, body, keep_for_s=keep_for_s)
@@ -144,7 +146,8 @@ class Backing:
         known = self._entries.get(key)
         if known is not None and known[0] is body:
             return known[1]
-        return self._remember(body, decode(body, key))
+        entry = decode(body, key)
+        return self._remember(body, entry._replace(reply=self._seal.open(entry.reply)))
 
     def _remember(self, body: bytes, entry: Entry) -> Entry:
         if len(self._entries) >= MAX_DECODED:

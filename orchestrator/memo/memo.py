@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from orchestrator.core.clock import Clock, SystemClock
+from orchestrator.core.sealing import Seal
 from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Put, Renewal
 from orchestrator.memo.backing import Backing
 from orchestrator.memo.entry import NO_NEEDS, Answer, Entry, EntryDamaged
@@ -54,11 +55,13 @@ class Memo:
         *,
         clock: Clock | None = None,
         on_fault: OnFault = ignore_faults,
+        seal: Seal | None = None,
     ) -> None:
         """Name the parts; nothing is opened before :meth:`open`."""
         self.stats = MemoStats()
         self._clock = clock or SystemClock()
-        self._backing = Backing(store, FaultGuard(self._clock, on_fault), self._clock)
+        guard = FaultGuard(self._clock, on_fault)
+        self._backing = Backing(store, guard, self._clock, seal or Seal())
         self._flights = Flights(self._over)
 
     async def open(self) -> None:

@@ -19,7 +19,9 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.memory import InMemorySaver
 
 from orchestrator.core.errors import Fenced
+from orchestrator.core.sealing import Seal
 from orchestrator.ledger.factory import is_postgres, sqlite_path
+from orchestrator.runtime.encryption import sealing
 
 Saver = BaseCheckpointSaver[Any]
 CHECKPOINTS = "checkpoints.db"
@@ -34,8 +36,8 @@ async def at_once(work: Callable[[], Awaitable[Any]]) -> Any:
 
 
 @asynccontextmanager
-async def open_checkpoints(store: str) -> AsyncIterator[Saver]:
-    """Open the checkpoints that belong to the ledger at the URL ``store``.
+async def open_checkpoints(store: str, seal: Seal) -> AsyncIterator[Saver]:
+    """Open the checkpoints that belong to the ledger at the URL ``store``, sealed by ``seal``.
 
     On PostgreSQL they lie in the ledger's schema, so that any machine can resume; with SQLite in a
     file beside it; with a ledger in memory, there too.
@@ -49,13 +51,14 @@ async def open_checkpoints(store: str) -> AsyncIterator[Saver]:
     path = sqlite_path(store)
     if path is not None:
         async with _in_file(path.parent) as saver:
+            saver.serde = sealing(saver.serde, seal)
             yield saver
     elif is_postgres(store):
         from orchestrator.runtime.postgres_checkpoints import (  # noqa: PLC0415 - an extra
             open_saver,
         )
 
-        async with open_saver(store) as saver:
+        async with open_saver(store, seal) as saver:
             yield saver
     else:
         yield InMemorySaver()

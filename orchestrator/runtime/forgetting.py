@@ -5,15 +5,30 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator.core.clock import SystemClock
+from orchestrator.core.sealing import Seal
 from orchestrator.ledger.factory import ledger_from_url, sqlite_path
 from orchestrator.ledger.records import Forgotten
 from orchestrator.runtime.checkpoints import CHECKPOINTS, open_checkpoints
 
 _PATIENCE_S = 30.0
+
+
+class _Unread:
+    """Reads nothing: what is erased need not be understood, nor its key be known."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Refuse."""
+        raise NotImplementedError
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Nothing."""
+        del data
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,8 @@ async def forget(store: str, user: str, *, tenant: str | None = None) -> Erased:
     if path is not None and not (path.parent / CHECKPOINTS).exists():
         return Erased(gone, 0)
     count = 0
-    async with open_checkpoints(store) as saver:
+    async with open_checkpoints(store, Seal()) as saver:
+        saver.serde = _Unread()
         for task_id in gone.tasks:
             here: RunnableConfig = {"configurable": {"thread_id": task_id}}
             if await anext(aiter(saver.alist(here, limit=1)), None) is not None:

@@ -12,6 +12,7 @@ from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.events import Event, MemoFaulted
 from orchestrator.core.redaction import mask
 from orchestrator.core.scope import Scope
+from orchestrator.core.sealing import Seal
 from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.store import StoreFault
@@ -35,6 +36,7 @@ class MemoHome:
         emit: Callable[[Event], None],
         policy: AgentPolicy,
         scope_here: Callable[[], Scope | None],
+        seal: Seal,
     ) -> None:
         """Make nothing yet, but see that it can be made.
 
@@ -45,12 +47,14 @@ class MemoHome:
             policy: Says where it lies and how much it may hold, and whose failure one is where no
                 task runs.
             scope_here: Whose task runs here, if one does.
+            seal: Seals the replies.
 
         Raises:
             OrchestratorError: If the Redis that the policy names cannot be used as it is named.
         """
         self._clock = clock
         self._emit = emit
+        self._seal = seal
         self._scope_here = scope_here
         self._home = Scope(
             org=policy.org, team=policy.team, agent="", task_id="", tenant=policy.team
@@ -76,11 +80,11 @@ class MemoHome:
         if self._address is None:
             from orchestrator.memo.memory_store import MemoryStore  # noqa: PLC0415 - if used
 
-            return Memo(MemoryStore(), clock=self._clock, on_fault=self._report)
+            return Memo(MemoryStore(), clock=self._clock, on_fault=self._report, seal=self._seal)
         from orchestrator.memo.address import store_at  # noqa: PLC0415 - only when used
 
         store = store_at(self._address, self._limits)
-        return Memo(store, clock=self._clock, on_fault=self._report)
+        return Memo(store, clock=self._clock, on_fault=self._report, seal=self._seal)
 
     def _report(self, fault: Fault) -> None:
         scope = self._scope_here() or self._home

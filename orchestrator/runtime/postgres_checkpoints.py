@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.core.sealing import Seal
 from orchestrator.ledger.postgres_connection import Place, place_from_url
+from orchestrator.runtime.encryption import sealing
 
 MAX_CONNECTIONS = 8
 OPEN_TIMEOUT_S = 10.0
@@ -22,7 +27,7 @@ SETUP_PAUSE_S = 0.05
 
 
 @asynccontextmanager
-async def open_saver(url: str) -> AsyncIterator[AsyncPostgresSaver]:
+async def open_saver(url: str, seal: Seal) -> AsyncIterator[AsyncPostgresSaver]:
     """Open the checkpoints in the schema of the ledger at ``url``, which must be open.
 
     Raises:
@@ -51,7 +56,8 @@ async def open_saver(url: str) -> AsyncIterator[AsyncPostgresSaver]:
     )
     try:
         await pool.open(wait=True, timeout=OPEN_TIMEOUT_S)
-        saver = AsyncPostgresSaver(pool)
+        saver = _SealingSaver(pool) if seal.is_set else AsyncPostgresSaver(pool)
+        saver.serde = sealing(saver.serde, seal)
         await _set_up(pool, saver, place)
     except (psycopg.Error, PoolTimeout) as error:
         await pool.close()
@@ -61,6 +67,45 @@ async def open_saver(url: str) -> AsyncIterator[AsyncPostgresSaver]:
         yield saver
     finally:
         await pool.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """A value that shall not stand in a checkpoint's JSON."""
+
+    value: Any
+
+
+class _SealingSaver(AsyncPostgresSaver):
+    """LangGraph's saver writes texts and numbers of the state into JSON, past the serializer."""
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Write a checkpoint, every value of it through the serializer."""
+        values = {
+            name: _Hidden(value) if isinstance(value, str | int | float) else value
+            for name, value in checkpoint["channel_values"].items()
+        }
+        # Also those that did not change, which a saver without a key may have left in the JSON.
+        versions = checkpoint["channel_versions"]
+        hidden = {name: versions[name] for name in values if name in versions}
+        sealed = checkpoint.copy()
+        sealed["channel_values"] = values
+        return await super().aput(config, sealed, metadata, {**hidden, **new_versions})
+
+    def _dump_blobs(
+        self, thread_id: str, checkpoint_ns: str, values: dict[str, Any], versions: ChannelVersions
+    ) -> Any:
+        shown = {
+            name: value.value if isinstance(value, _Hidden) else value
+            for name, value in values.items()
+        }
+        return super()._dump_blobs(thread_id, checkpoint_ns, shown, versions)
 
 
 async def _set_up(

@@ -21,6 +21,7 @@ from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.admitting import Admitting
 from orchestrator.runtime.background import Background
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
+from orchestrator.runtime.encryption import seal_from_environment
 from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.learner import Learner
 from orchestrator.runtime.memo_home import MemoHome
@@ -64,9 +65,11 @@ async def open_services(
 
     Raises:
         LedgerUnavailable: If the store cannot be opened.
+        EncryptionError: If the environment's keys are none.
     """
     async with AsyncExitStack() as stack:
-        ledger = ledger_from_url(store, clock=clock, keep_bodies=keep_bodies)
+        seal = seal_from_environment()
+        ledger = ledger_from_url(store, clock=clock, keep_bodies=keep_bodies, seal=seal)
         await ledger.open()
         stack.push_async_callback(ledger.aclose)
         engine = Engine()
@@ -76,14 +79,19 @@ async def open_services(
         stack.push_async_callback(_close_client, engine, client)
         stack.push_async_callback(engine.idle)
         memos = MemoHome(
-            directory_of(store), clock=clock, emit=emit, policy=home, scope_here=scope_here
+            directory_of(store),
+            clock=clock,
+            emit=emit,
+            policy=home,
+            scope_here=scope_here,
+            seal=seal,
         )
         stack.push_async_callback(memos.aclose)
         learner = Learner(ledger, clock)
         stack.callback(learner.close)
         background = Background(engine, clock)
         stack.push_async_callback(background.aclose)
-        saver = await stack.enter_async_context(open_checkpoints(store))
+        saver = await stack.enter_async_context(open_checkpoints(store, seal))
         yield Services(
             ledger=ledger,
             client=client,
