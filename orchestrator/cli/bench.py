@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.bench.records import Source
+from orchestrator.cli.bench_from_ledger import from_ledger
 from orchestrator.cli.bench_ledger import bench_ledger
 from orchestrator.cli.bench_memo import bench_memo
 from orchestrator.cli.bench_plan import plan
@@ -53,6 +54,7 @@ app.command("memo")(bench_memo)
 app.command()(route)
 app.command()(plan)
 app.command()(report)
+app.command("from-ledger")(from_ledger)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from orchestrator.bench.report.figures import Figure, ReportError
 
 _OURS = ("#c2410c", "#9333ea", "#0f766e", "#be123c")
 _BESIDE = ("#1d4ed8", "#64748b", "#0891b2", "#4d7c0f", "#a16207", "#7c3aed", "#334155", "#db2777")
-_MARKS = "osD^vP*X"
+_MARKS = "osD^vP*"
 _LOG_FROM = 20.0
 """A horizontal axis on which the largest number is so many times the smallest is logarithmic."""
 
