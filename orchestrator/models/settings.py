@@ -24,6 +24,7 @@ class ModelSettings:
         effort: Reasoning effort, where the model has one (``low``, ``medium``, ``high``).
         service_tier: ``standard``, ``flex`` or ``priority``, where the provider has tiers;
             ``None``: the provider's or the project's default.
+        context_window: Tokens it can take in, where the policy says so.
         price: The policy's own price, which wins over every price list.
         rate: How much its provider lets through, as the policy says.
     """
@@ -36,6 +37,7 @@ class ModelSettings:
     max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
     effort: str | None = None
     service_tier: str | None = None
+    context_window: int | None = None
     price: Price | None = None
     rate: RateSettings | None = None
 

@@ -80,6 +80,7 @@ def _model(name: str, model: ModelDocument) -> ModelSettings:
         max_output_tokens=model.max_output_tokens,
         effort=model.effort,
         service_tier=model.service_tier,
+        context_window=model.context_window,
         price=price_of(model.price),
         rate=None if model.rate is None else _rate(model.rate),
     )

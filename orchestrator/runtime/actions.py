@@ -78,6 +78,7 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
             quote,
             hour_cache=hour,
             media=input_bound is None,
+            context_window=policy.models[name].context_window or quote.context_window,
             asked_tier=policy.models[name].service_tier or STANDARD,
         )
         for name, quote in quotes.items()

@@ -192,6 +192,21 @@ async def test_a_picture_reserves_the_whole_window_under_a_budget(stage):
     assert started.reserved >= Money.from_usd("0.0192")  # 128,000 tokens at $0.15 per million
 
 
+async def test_a_window_that_the_policy_names_is_reserved_at_its_own_price(stage):
+    models = (
+        "models: {small: {model: openai/own, max_output_tokens: 10, context_window: 100k,"
+        " price: {input: 1, output: 1}}}"
+    )
+    async with stage.orchestrator(
+        "budgets: {task: {limit: 1 USD}}", models=models, script=says(usage=Usage(50_000, 10))
+    ) as orchestrator:
+        result = await orchestrator.run(asks([PICTURE]), {}, agent="a")
+
+    assert result.status == "completed"
+    (started,) = (event for event in stage.events if hasattr(event, "reserved"))
+    assert started.reserved == Money.from_usd("0.10001")
+
+
 async def test_without_a_budget_free_asks_and_books_what_is_billed(stage):
     async with stage.orchestrator(FREE, script=says(usage=Usage(50_000, 10))) as orchestrator:
         result = await orchestrator.run(asks([PICTURE]), {}, agent="a")

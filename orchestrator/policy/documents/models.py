@@ -80,6 +80,11 @@ class ModelDocument(Document):
         " price; `priority` reserves at its own."
     )
     rate: RateDocument | None = key("What the provider lets through for this model.")
+    context_window: Annotated[int | None, COUNT] = key(
+        "Tokens it can take in, where no price list says so: what cannot be counted (a picture)"
+        " reserves all of it.",
+        example="128k",
+    )
     price: PriceDocument | None = key("A price of your own, in USD per million tokens.")
 
     main: ClassVar[str] = "model"
