@@ -84,6 +84,13 @@ class RefusalLatch:
             entry.trial_at = now
             return True
 
+    def withdrew(self, model: str) -> None:
+        """Note that who was let through asked nothing after all; the next caller may try."""
+        with self._lock:
+            entry = self._entries.get(model)
+            if entry is not None:
+                entry.trial_at = None
+
     def succeeded(self, model: str) -> None:
         """Note that ``model`` answered: its latch closes."""
         with self._lock:

@@ -13,7 +13,7 @@ from orchestrator.ledger.records import AttemptKind
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.models.retry import retrying
 from orchestrator.runtime.actions import Action
-from orchestrator.runtime.attempt import AttemptOrder, AttemptTimedOut, perform
+from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTimedOut, perform
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.places import Place
@@ -107,6 +107,9 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
             return await _follow(errand, order)
         except ModelCallError as failed:
             error = failed
+            raise
+        except AttemptRefused:
+            run.services.latch.withdrew(endpoint)
             raise
 
     def may_retry() -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.money import Money
-from orchestrator.policy import values
+from orchestrator.policy import check_values, values
 from orchestrator.routing.settings import FormCheck
 
 
@@ -109,15 +109,15 @@ def test_a_secret_that_stands_in_the_wrong_place_is_not_repeated(read, secret):
 
 
 def test_checks_are_names_or_a_pattern():
-    assert values.read_check("schema") == "schema"
-    assert values.read_check({"form": "^ANSWER: "}) == FormCheck(pattern="^ANSWER: ")
+    assert check_values.read_check("schema") == "schema"
+    assert check_values.read_check({"form": "^ANSWER: "}) == FormCheck(pattern="^ANSWER: ")
 
 
 @pytest.mark.parametrize(
     ("check", "advice"),
     [
-        ("form", "`form` needs a pattern; write `form: '^ANSWER: '`"),
-        ({"form": None}, "`form` needs a pattern"),
+        ("form", "`form` lacks `pattern`; write `form: '^ANSWER: '`"),
+        ({"form": None}, "`form` needs its settings"),
         ({"form": "("}, "no regular expression"),
         ({"schema": "x"}, "takes no setting"),
         ({"form": "a", "schema": None}, "is no check"),
@@ -128,5 +128,5 @@ def test_checks_are_names_or_a_pattern():
 )
 def test_a_check_of_another_form_says_what_to_write(check, advice):
     with pytest.raises(ValueError, match=r"\w") as caught:
-        values.read_check(check)
+        check_values.read_check(check)
     assert advice in str(caught.value)

@@ -152,3 +152,16 @@ def test_of_many_threads_one_gets_the_trial(latch, clock):
 def test_settings_that_make_no_sense_are_refused(clock, failures, cool_down_s):
     with pytest.raises(ValueError, match="failures"):
         RefusalLatch(clock, failures=failures, cool_down_s=cool_down_s)
+
+
+def test_a_trial_that_was_never_sent_is_handed_to_the_next(clock):
+    latch = RefusalLatch(clock, failures=1, cool_down_s=30)
+    latch.failed("m", ModelCallError("server_error", "down", status=500))
+    clock.time += 31
+    assert latch.admits("m")
+    assert not latch.admits("m")
+
+    latch.withdrew("m")
+
+    assert latch.admits("m")
+    assert latch.state("m") == "half_open"
