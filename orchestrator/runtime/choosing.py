@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from orchestrator.core.events import ThresholdUnreached
@@ -32,17 +33,15 @@ from orchestrator.runtime.task_run import TaskRun
 from orchestrator.runtime.worth import observed, says_same
 
 
-@dataclass(slots=True)
+@dataclass
 class Chooser:
-    """The choices of one ask.
+    """The choices of one ask. What nobody comes to need is not worked out: most asks of a memo.
 
     Attributes:
         errand: The ask.
         key: Its step, as it is now.
         knowledge: What its tenant's log teaches.
         threshold: The confidence that the step asks for.
-        candidates: What may be asked, cheapest expected cost first.
-        guessed: What is believed of each without any outcome.
         replies: What was judged so far, by attempt.
         stages: What was chosen so far, and why.
     """
@@ -51,8 +50,6 @@ class Chooser:
     key: StepKey
     knowledge: Knowledge
     threshold: float | None
-    candidates: tuple[Action, ...]
-    guessed: dict[str, float]
     replies: dict[str, tuple[Judged, Observation]] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
     _counted: Money = Money.ZERO
@@ -61,21 +58,30 @@ class Chooser:
 
     @classmethod
     async def of(cls, errand: Errand) -> Chooser:
-        """See what is known, and what could be asked."""
+        """See what is known."""
         run, request = errand.run, errand.request
-        candidates = actions(run, request)
         return cls(
             errand=errand,
             key=StepKey(run.scope.agent, request.step, version_of(run, request)),
             knowledge=await run.services.learner.knowledge(run.scope.tenant, run),
             threshold=run.policy.steps[request.step].confidence,
-            candidates=candidates,
-            guessed=guesses([_quoted(action) for action in candidates]),
         )
+
+    @cached_property
+    def candidates(self) -> tuple[Action, ...]:
+        """What may be asked, cheapest expected cost first."""
+        return actions(self.errand.run, self.errand.request)
+
+    @cached_property
+    def guessed(self) -> dict[str, float]:
+        """What is believed of each candidate without any outcome."""
+        return guesses([_quoted(action) for action in self.candidates])
 
     def weigh(self, judged: Judged) -> Judged:
         """Hold a reply's calibrated confidence against the threshold, once there is one."""
         step = self.knowledge.step(self.key)
+        if judged.paid.from_memo and step.fitted is None:
+            return judged  # nothing is known of it, and nothing is learned from it
         seen = self._observation(judged)
         confidence = step.confidence(seen)
         if confidence is not None:
@@ -165,8 +171,10 @@ class Chooser:
         if settings is None or taken is None or UPKEEP in run.scope.tags:
             return None
         known = self.replies.get(taken.paid.attempt_id)
+        if known is None:
+            return None
         others = [one for one in self.candidates if one.settings.name != taken.paid.model]
-        if known is None or not others:
+        if not others:
             return None
         is_drifted = self.knowledge.step(self.key).drifted
         rate = min(1.0, settings.rate * (AFTER_DRIFT if is_drifted else 1))

@@ -79,6 +79,21 @@ async def test_a_cheap_model_that_is_right_goes_on_and_its_confidence_says_so(st
     assert 0.85 < last["confidence"] <= 1
 
 
+async def test_what_a_memo_remembers_is_held_against_what_was_learned_since(stage):
+    memo = "steps: {s: {confidence: 0.8, memo: {fresh_for: 1h, share: team}}}"
+    async with stage.orchestrator(memo) as orchestrator:
+        await lesson(orchestrator, 40, lambda _: True, tenant="one")
+        await lesson(orchestrator, 45, only_large, tenant="two")
+        asked = len(stage.asked)
+        good = await orchestrator.run(GRAPH, {"question": "question 0"}, agent="a", tenant="one")
+        bad = await orchestrator.run(GRAPH, {"question": "question 0"}, agent="a", tenant="two")
+
+    assert len(stage.asked) - asked == 1
+    assert (good.output["model"], good.output["state"]) == ("small", "calibrated")
+    assert good.output["confidence"] >= 0.8
+    assert bad.output["model"] == "large", "the small one's is not believed any more"
+
+
 async def test_what_one_tenant_learns_moves_no_other(stage):
     async with stage.orchestrator(POLICY) as orchestrator:
         await lesson(orchestrator, 45, only_large, tenant="one")
