@@ -207,7 +207,8 @@ class Admission:
 
     def wait_s(self, ticket: Ticket, now: float) -> float | None:
         """Seconds until looking again is worth it; ``None``: somebody else has to leave first."""
-        if ticket not in [claim.ticket for claim in self._claims.values()]:
+        own = next((claim for claim in self._claims.values() if claim.ticket is ticket), None)
+        if own is None or self._is_behind(own):
             return None
         return max(self.meters[name].wait_s(ticket.tokens, now) for name in ticket.meters)
 
@@ -238,21 +239,21 @@ class Admission:
         """Who of a lane may leave now; on the way, who is next on a meter that is empty."""
         for turn in lane.in_order():
             ticket = turn.ticket
-            others = [
-                claim
-                for name in ticket.meters
-                if (claim := self._claims.get(name)) and claim.ticket is not ticket
-            ]
-            if any(claim.rank >= turn.rank for claim in others):
+            if self._is_behind(turn):
+                # It claims nothing: two that each held what the other needs would wait for ever.
                 continue
-            for claim in others:
-                # All meters of a ticket or none: two that each held one would wait for ever.
-                self._withdraw(claim.ticket)
-            if all(self.meters[name].wait_s(ticket.tokens, now) <= 0 for name in ticket.meters):
+            short = [
+                name for name in ticket.meters if self.meters[name].wait_s(ticket.tokens, now) > 0
+            ]
+            if not short:
                 return ticket
-            for name in ticket.meters:
-                self._claims[name] = turn
+            self._claims |= dict.fromkeys(short, turn)
         return None
+
+    def _is_behind(self, turn: _Claim) -> bool:
+        """Whether somebody who matters as much is next on one of its meters."""
+        claims = [claim for name in turn.ticket.meters if (claim := self._claims.get(name))]
+        return any(one.rank >= turn.rank for one in claims if one.ticket is not turn.ticket)
 
     def _drop(self, ticket: Ticket) -> None:
         self._lanes[ticket.lane].drop(ticket)

@@ -246,6 +246,48 @@ def test_a_full_lane_keeps_no_rate_for_itself():
     assert admission.wait_s(waits, 60) is None
 
 
+def test_a_lane_that_fills_up_lets_its_claims_go():
+    admission = metered(rate(requests=1), lanes=("heavy", "light"), concurrency=1)
+    admission.enter(ticket(None, meters=("m",)), 0)
+    admission.enter(waits := ticket("heavy", meters=("m",)), 0)
+    assert admission.wait_s(waits, 0) == pytest.approx(60)
+    admission.enter(ticket("heavy"), 0)
+    admission.enter(other := ticket("light", meters=("m",)), 0)
+    admission.dispatch(60)
+
+    assert other.admitted
+    assert not waits.admitted
+
+
+def test_waiting_for_one_model_does_not_hold_back_its_provider():
+    admission = metered(rate(tokens=60))
+    admission.meters["provider"] = Meter.of(rate(tokens=600), 0)
+    admission.enter(ticket(meters=("m", "provider"), tokens=60), 0)
+    admission.enter(waits := ticket(meters=("m", "provider"), tokens=60), 0)
+    admission.enter(other := ticket(meters=("provider",), tokens=60), 0)
+
+    assert not waits.admitted
+    assert other.admitted
+
+
+def test_who_could_leave_but_for_another_does_not_look_again_and_again():
+    admission = metered(rate(tokens=60))
+    admission.meters["n"] = Meter.of(rate(tokens=60), 0)
+    admission.enter(ticket(meters=("m",), tokens=60), 0)
+    admission.enter(ticket(meters=("n",), tokens=30), 0)
+    admission.enter(both := ticket(meters=("m", "n"), tokens=10), 0)
+    admission.enter(large := ticket(meters=("n",), tokens=60), 0)
+
+    admission.dispatch(10)
+    assert admission.wait_s(both, 10) is None
+    assert admission.wait_s(large, 10) == pytest.approx(20)
+
+    changed = admission.dispatch(30)
+    assert large.admitted
+    assert both in changed
+    assert admission.wait_s(both, 30) == pytest.approx(10)
+
+
 def test_a_pause_the_provider_asked_for_holds_everything_back():
     admission = metered(rate(requests=100))
     admission.pause("m", 20, 0)
@@ -309,6 +351,9 @@ def test_whoever_enters_leaves_in_the_end(asked, draw):
             admission.dispatch(now)
         running += [one for one in waiting if one.admitted]
         waiting = [one for one in waiting if not one.admitted]
+        for one in waiting:  # looking again at once would be looking again for ever
+            pause = admission.wait_s(one, now)
+            assert pause is None or pause > 0
         for name, settings_of in lanes.items():
             assert sum(one.lane == name for one in running) <= settings_of.concurrency
         if not (coming or waiting or running):

@@ -88,9 +88,14 @@ def test_the_tasks_own_time_is_shorter():
 
 
 def test_memory_and_files_are_bounded():
-    assert run("```\nkept = bytearray(600_000_000)\n```", memory_bytes=500_000_000).passed is False
-    big = "with open('big', 'wb') as out:\n    out.write(bytes(20_000_000))"
-    assert run(f"```\n{big}\n```").passed is False
+    def doing(what):
+        return run(f"{RIGHT}\n```python\n{what}\n```", memory_bytes=500_000_000)
+
+    assert doing("kept = bytearray(200_000_000)").passed is True
+    assert "MemoryError" in doing("kept = bytearray(600_000_000)").detail
+    write = "with open('big', 'wb') as out:\n    out.write(bytes(%d))"
+    assert doing(write % 5_000_000).passed is True
+    assert "File too large" in doing(write % 20_000_000).detail
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the kernel does not count root's processes")
