@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.columns import Row, read_hold
 from orchestrator.ledger.queries import OPEN_HOLDS, SqlQueries
+from orchestrator.ledger.records import AttemptIntent
 from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted
 from orchestrator.ledger.sqlite_schema import migrate
 from orchestrator.ledger.steady import SteadyClock
@@ -205,7 +207,7 @@ class SqliteStore(SqlQueries):
             )
             write(
                 "INSERT INTO holds (seq, expires_at_us, boot) VALUES (?, ?, ?)",
-                [self._expiry(hold) for hold, _ in changes.intents],
+                [self._expiry(hold, intent) for hold, intent in changes.intents],
             )
         if changes.ends:
             write(
@@ -241,11 +243,12 @@ class SqliteStore(SqlQueries):
         if changes.lessons:
             write(lesson_rows.INSERT, map(lesson_rows.lesson_values, changes.lessons))
 
-    def _expiry(self, hold: Hold) -> tuple[int, int, str | None]:
-        """When a hold expires, and on which clock."""
+    def _expiry(self, hold: Hold, intent: AttemptIntent) -> tuple[int, int, str | None]:
+        """When a hold expires, and on which clock: what it waited before is no part of its time."""
         if self._steady is None:
             return hold.seq, hold.expires_at_us, None
-        expires_us = self._steady.now_us() + hold.expires_at_us - hold.at_us
+        lasts = intent.expires_at - intent.at
+        expires_us = self._steady.now_us() + lasts // timedelta(microseconds=1)
         return hold.seq, expires_us, self._steady.boot
 
     def overdue(self, now_us: int) -> list[Hold]:

@@ -49,6 +49,7 @@ def test_whatever_shows_numbers_says_that_they_are_simulated(run):
         "all_cheapest",
         "all_strongest",
         "best_single",
+        "cheapest_within_1pt",
         "random_mix",
         "oracle",
     ]

@@ -52,6 +52,16 @@ async def test_a_hold_of_the_dead_expires_in_its_time_whatever_the_time_of_day(
     assert await there.sums() == (0, 0, 60)
 
 
+async def test_a_hold_that_waited_for_its_money_does_not_last_the_longer_for_it(two_banks, demand):
+    here, there = two_banks
+    await here.open_task()
+    asked_at = here.clock.now() - timedelta(hours=1)
+    await here.hold(60, demand(100), at=asked_at, expires_at=asked_at + timedelta(milliseconds=50))
+    await asyncio.sleep(0.1)
+
+    assert await there.ledger.expire_overdue() == 1
+
+
 async def test_a_hold_from_before_the_machine_was_started_anew_is_overdue(
     ledger_path, steady, open_bank, demand
 ):

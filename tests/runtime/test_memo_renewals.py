@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import pytest
@@ -24,13 +24,16 @@ PRICE = Money(20_000)
 """Of one answer on this stage."""
 
 
+TO_NOON = 12 - datetime.now(UTC).hour
+
+
 class Later(SystemClock):
-    """The machine's time, moved on by ``hours``."""
+    """Noon, moved on by ``hours``: a budget for a day stays that of one day."""
 
     hours = 0.0
 
     def now(self) -> datetime:
-        return super().now() + timedelta(hours=self.hours)
+        return super().now() + timedelta(hours=TO_NOON + self.hours)
 
 
 class State(TypedDict, total=False):
