@@ -70,6 +70,6 @@ def run(test, directory):
         env={**os.environ, "PYTHONPATH": str(directory), "TORTURE": ""},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
