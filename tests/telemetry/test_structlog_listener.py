@@ -26,7 +26,14 @@ SCOPE = Scope(
 SHARED = {"at": datetime(2026, 11, 1, 12, tzinfo=UTC), "scope": SCOPE}
 ATTEMPT = {"attempt_id": "att-1", "step": "plan", "model": "small", "kind": "ask"}
 
-WARNINGS = {"task_halted", "tool_failed", "memo_faulted", "threshold_unreached"}
+WARNINGS = {
+    "budget_threshold_crossed",
+    "ledger_away",
+    "task_halted",
+    "tool_failed",
+    "memo_faulted",
+    "threshold_unreached",
+}
 EVENTS = {
     "task_started": events.TaskStarted(**SHARED, epoch=2, resumed=True),
     "task_halted": events.TaskHalted(
@@ -63,6 +70,17 @@ EVENTS = {
     "threshold_unreached": events.ThresholdUnreached(
         **SHARED, step="plan", threshold=0.9, models=("small", "large")
     ),
+    "budget_threshold_crossed": events.BudgetThresholdCrossed(
+        **SHARED,
+        budget="team",
+        holder="acme/research",
+        window="total",
+        share="80%",
+        action="notify",
+        limit=Money.from_usd("400"),
+        spent=Money.from_usd("320"),
+    ),
+    "ledger_away": events.LedgerAway(**SHARED, error="database or disk is full"),
     "memo_served": events.MemoServed(
         **SHARED,
         step="plan",
