@@ -113,7 +113,12 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
 
 
 async def _admit(run: TaskRun, order: AttemptOrder) -> Ticket | None:
-    """Wait for a place in the step's lane and among what its provider lets through."""
+    """Wait for a place in the step's lane and among what its provider lets through.
+
+    Whoever has the place may wait for the money that is held around this ask, so that gives way
+    before the place is waited for.
+    """
+    await give_way()
     if run.admits_nothing():
         raise AttemptRefused(run.halt_or_timeout(order.step))
     try:
@@ -175,7 +180,6 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         at=now,
         token_bound=order.action.token_bound,
     )
-    await give_way()
     if run.admits_nothing():
         raise AttemptRefused(run.halt_or_timeout(order.step))
     demands = giving_way(wanted) if upkeep else wanted

@@ -71,7 +71,6 @@ def charge(run: TaskRun, resource: str, quantity: Quantity, *, once: bool = True
         source=f"policy: {amount} units",
     )
     wait_s = WAIT_ON_LOOP_S if _on_loop() else inf
-    wait_s = WAIT_ON_LOOP_S if _on_loop() else inf
     slot = Slot()
     work = _book(run, use, slot, wait_s, is_known=price.over is None)
     booking: Future[Any] = run.launch(slot, work, key)

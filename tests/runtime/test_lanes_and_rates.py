@@ -10,7 +10,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
-from orchestrator import step
+from orchestrator import step, tool_cost
 from orchestrator.core.events import TaskHalted
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
@@ -137,6 +137,34 @@ async def test_a_task_that_halts_leaves_the_queue_to_others(stage):
 
     assert (paused.status, paused.halt.reason, paused.attempts) == ("halted", "paused", ())
     assert "never" not in model.asked
+
+
+async def test_a_tool_that_asks_in_a_lane_does_not_wait_for_who_waits_for_its_money(stage):
+    has_begun = asyncio.Event()
+
+    @tool_cost("0.01 USD")
+    async def search(query):
+        has_begun.set()
+        lane = orchestrator._services.admitting._admission._lanes["heavy"]
+        while not lane.under_way:
+            await asyncio.sleep(0.01)
+        return (await step("plan").ask("inside")).text
+
+    async def both(state):
+        async def beside():
+            await has_begun.wait()
+            return (await step("plan").ask("beside")).text
+
+        return {"said": await asyncio.gather(search("it"), beside())}
+
+    # Beside what the tool holds, the ask does not fit: it waits, and has the lane's only place.
+    policy = f"budgets: {{task: {{limit: 0.01001 USD}}}}\nlimits: {{timeout: 20s}}\n{LANES % 9}"
+    policy = policy.replace("concurrency: 2", "concurrency: 1")
+    graph = StateGraph(State).add_node("both", both).add_edge(START, "both")
+    async with stage.orchestrator(policy, models=ONE) as orchestrator:
+        result = await orchestrator.run(graph, {"said": []}, agent="x")
+
+    assert (result.status, result.halt.reason) == ("halted", "budget")
 
 
 async def test_what_matters_more_goes_first(stage):
