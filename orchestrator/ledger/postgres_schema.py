@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger.postgres_connection import Place
+from orchestrator.ledger.versions import check_newest
 
 # Ids and keys compare byte by byte: quicker than any language's order, and the same everywhere.
 _FACTS: LiteralString = """
@@ -318,15 +319,10 @@ def check_version(connection: Connection) -> None:
         LedgerUnavailable: If it is older or newer, or not there.
     """
     newest = _newest(connection)
-    if newest > len(MIGRATIONS):
-        message = "the ledger was written by a newer version of orchestrator; upgrade this one"
-        raise LedgerUnavailable(message)
     if newest == 0:
         message = "there is no ledger in this database; run an agent first, or name another store"
         raise LedgerUnavailable(message)
-    if newest < len(MIGRATIONS):
-        message = "the ledger was written by an older version; run an agent on it to migrate it"
-        raise LedgerUnavailable(message)
+    check_newest(newest, known=len(MIGRATIONS))
 
 
 def _newest(connection: Connection) -> int:

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger.rows import to_us
+from orchestrator.ledger.versions import check_newest
 
 _FACTS = """
 CREATE TABLE tasks (
@@ -335,13 +335,7 @@ def check_version(connection: sqlite3.Connection) -> None:
     Raises:
         LedgerUnavailable: If it is older or newer.
     """
-    newest = _newest(connection)
-    if newest > len(MIGRATIONS):
-        message = "the ledger was written by a newer version of orchestrator; upgrade this one"
-        raise LedgerUnavailable(message)
-    if newest < len(MIGRATIONS):
-        message = "the ledger was written by an older version; run an agent on it to migrate it"
-        raise LedgerUnavailable(message)
+    check_newest(_newest(connection), known=len(MIGRATIONS))
 
 
 def _newest(connection: sqlite3.Connection) -> int:

@@ -13,7 +13,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
-from orchestrator.ledger import book, correcting, crossings, forgetting
+from orchestrator.ledger import book, correcting, crossings, forgetting, lifecycle
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.lesson_rows import check_lessons
 from orchestrator.ledger.lessons import Lesson
@@ -80,7 +80,7 @@ class StoredLedger:
             LedgerUnavailable: If the store cannot be opened.
         """
         await self._writer.start().future
-        await self._ask(lambda unit: book.purge(unit, self._clock.now()))
+        await self._ask(lambda unit: lifecycle.purge(unit, self._clock.now()))
 
     async def aclose(self) -> None:
         """Write what is queued and close. A reservation that still waits is refused."""
@@ -95,7 +95,7 @@ class StoredLedger:
         """
         checked = check_opening(opening)
         ids = (checked.scope.task_id, *checked.scope.ancestors)
-        return await self._ask(lambda unit: book.open_task(unit, checked), tasks=ids)
+        return await self._ask(lambda unit: lifecycle.open_task(unit, checked), tasks=ids)
 
     async def take_over(
         self,
@@ -117,7 +117,7 @@ class StoredLedger:
         check_growth(add_budget, growth)
         check_text(task_id=task_id, owner=owner)
         return await self._ask(
-            lambda unit: book.take_over(
+            lambda unit: lifecycle.take_over(
                 unit,
                 task_id,
                 owner=owner,
@@ -259,7 +259,7 @@ class StoredLedger:
         """
         checked = check_closing(closing)
         await self._ask(
-            lambda unit: book.close_task(unit, checked, self._keep), tasks=(checked.task_id,)
+            lambda unit: lifecycle.close_task(unit, checked, self._keep), tasks=(checked.task_id,)
         )
 
     async def signal(self, task_id: str, reason: HaltReason) -> None:
@@ -272,7 +272,7 @@ class StoredLedger:
             ValueError: If the task's id is no text.
         """
         check_text(task_id=task_id)
-        await self._ask(lambda unit: book.signal(unit, task_id, reason), tasks=(task_id,))
+        await self._ask(lambda unit: lifecycle.signal(unit, task_id, reason), tasks=(task_id,))
 
     async def balances(self, accounts: Sequence[Account]) -> Sequence[Balance]:
         """The balance of each account, in order.

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book
+from orchestrator.ledger import book, lifecycle
 from orchestrator.ledger.operation import Operation
 from orchestrator.ledger.records import (
     AttemptEnd,
@@ -61,7 +61,7 @@ class Teller:
     def open(self) -> None:
         """Open the store, and do what every ledger does first."""
         self.store.open()
-        self.carry_out([Operation(None, lambda unit: book.purge(unit, self._now()))])
+        self.carry_out([Operation(None, lambda unit: lifecycle.purge(unit, self._now()))])
 
     def close(self) -> None:
         """Close the store as it is, like a process that dies between two transactions."""
@@ -102,7 +102,7 @@ class Teller:
 
     def open_task(self, opening: TaskOpening) -> Operation:
         """To open a task."""
-        return Operation(None, lambda unit: book.open_task(unit, opening))
+        return Operation(None, lambda unit: lifecycle.open_task(unit, opening))
 
     def reserve(self, intent: AttemptIntent, demands: Sequence[Demand]) -> Ask:
         """To reserve."""
@@ -141,7 +141,7 @@ class Teller:
         """To take a task over."""
         return Operation(
             None,
-            lambda unit: book.take_over(
+            lambda unit: lifecycle.take_over(
                 unit,
                 task_id,
                 owner="another",
@@ -154,12 +154,16 @@ class Teller:
     def close_task(self, closing: TaskClosing) -> Operation:
         """To note how a run returned."""
         return Operation(
-            None, lambda unit: book.close_task(unit, closing, self._keep), tasks=(closing.task_id,)
+            None,
+            lambda unit: lifecycle.close_task(unit, closing, self._keep),
+            tasks=(closing.task_id,),
         )
 
     def signal(self, task_id: str, reason: HaltReason) -> Operation:
         """To ask a task to stop."""
-        return Operation(None, lambda unit: book.signal(unit, task_id, reason), tasks=(task_id,))
+        return Operation(
+            None, lambda unit: lifecycle.signal(unit, task_id, reason), tasks=(task_id,)
+        )
 
     def expire_overdue(self) -> Operation:
         """To expire what is overdue."""

@@ -122,7 +122,7 @@ MONEY = [
     ),
     Fault(
         "resume resets the spend to zero",
-        "ledger/book.py",
+        "ledger/lifecycle.py",
         '    if record.status == "completed":\n        return record',
         '    if record.status == "completed":\n        return record\n'
         "    for row in unit._accounts.values():\n        row.settled = 0",
