@@ -50,6 +50,7 @@ format: $(VENV)/dev.stamp ## Format the code and fix what can be fixed safely
 docs: $(VENV)/docs.stamp ## Write the generated pages anew, build the site into build/site
 	$(BIN)/python -m orchestrator.policy.schema policies/schema.json
 	$(BIN)/python -m orchestrator.policy.reference docs/policy.md
+	$(BIN)/python -m orchestrator.telemetry.reference docs/reference.md
 	$(BIN)/typer orchestrator.cli.main utils docs --name orchestrator --output docs/cli.md
 	$(BIN)/mkdocs build --quiet
 

@@ -52,9 +52,7 @@ class StructlogListener:
     def __call__(self, event: Event) -> None:
         """Log ``event``; what went wrong or stopped as a warning."""
         name, fields = _fields(event)
-        is_warning = isinstance(
-            event, (TaskHalted, ThresholdUnreached, BudgetThresholdCrossed)
-        ) or (getattr(event, "error", None) is not None)
+        is_warning = isinstance(event, _WARNINGS) or getattr(event, "error", None) is not None
         write = self._logger.warning if is_warning else self._logger.info
         write(name, **_whose(event), **{k: v for k, v in fields.items() if v is not None})
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("page", ["docs/cli.md", "docs/policy.md", "policies/schema.json"])
+@pytest.mark.parametrize(
+    "page", ["docs/cli.md", "docs/policy.md", "docs/reference.md", "policies/schema.json"]
+)
 def test_a_generated_page_is_fresh(page: str, root: Path, tmp_path: Path):
     recipe = re.search(rf"^\t(\$\(BIN\)/.* {page})$", (root / "Makefile").read_text(), re.MULTILINE)
     assert recipe, f"`make docs` does not write {page}"
