@@ -159,6 +159,8 @@ def _is_providers_own(response: httpx.Response) -> bool:
         return False
     if isinstance(body, list) and body:
         body = body[0]  # Google sends its error object in a list
+    if "x-amzn-errortype" in response.headers:  # AWS names the error there, not in the body
+        return isinstance(body, dict)
     return isinstance(body, dict) and (
         bool(body.get("error")) or "error" in (body.get("object"), body.get("type"))
     )

@@ -351,6 +351,10 @@ def _region_parameter(settings: ModelSettings) -> str:
         raise ModelCallError(kind="rejected", message=message) from None
 
 
+def _unknown_model(*_: object, **__: object) -> None:
+    """What LiteLLM is told of a model on Ollama, instead of asking its server."""
+
+
 def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     """Import LiteLLM without its network access, keep it quiet, and watch its transport."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -358,6 +362,7 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     from litellm.llms.custom_httpx.aiohttp_transport import (  # noqa: PLC0415 - as above
         LiteLLMAiohttpTransport,
     )
+    from litellm.llms.ollama.common_utils import OllamaModelInfo  # noqa: PLC0415 - as above
 
     from orchestrator.models.failures import explain  # noqa: PLC0415 - imports openai
 
@@ -372,7 +377,11 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     # The one place all of LiteLLM's requests pass. There is no public hook at this depth: a client
     # can be given to some providers only, and its retries lie above that.
     transport: Any = LiteLLMAiohttpTransport
+    # After each answer of a model on Ollama, LiteLLM asks the server what the model can do: without
+    # any timeout, and on the loop where every other ask waits. Nothing here needs to know.
+    ollama: Any = OllamaModelInfo
     with _LOADING:
+        ollama.get_model_info = _unknown_model
         if not hasattr(transport.handle_async_request, "__wrapped__"):
             transport.handle_async_request = watched(transport.handle_async_request)
     return litellm, explain
