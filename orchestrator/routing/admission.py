@@ -70,6 +70,13 @@ class Ticket:
     number: int = 0
 
 
+_Queue = tuple[int, str, tuple[str, ...]]
+
+
+def _queue_of(ticket: Ticket) -> _Queue:
+    return ticket.priority, ticket.tenant, ticket.meters
+
+
 class _Claim(NamedTuple):
     """Who is next on a meter, and how much that one matters."""
 
@@ -86,8 +93,9 @@ class _Lane:
         under_way: How many were admitted and have not left.
         turns: How many were admitted ever.
         now: Of the passes that were admitted the highest.
-        waiting: The queue, as they came.
-        tenants: How many of the queue each tenant has.
+        waiting: Who waits, as they came, by what decides their turn. Where the first of a queue
+            may not leave, none behind it may.
+        tenants: How many wait of each tenant.
         passes: How much of the lane each tenant had, for its share. The least comes next.
     """
 
@@ -95,7 +103,7 @@ class _Lane:
     under_way: int = 0
     turns: int = 0
     now: Fraction = Fraction(0)
-    waiting: dict[Ticket, None] = field(default_factory=dict)
+    waiting: dict[_Queue, dict[Ticket, None]] = field(default_factory=dict)
     tenants: Counter[str] = field(default_factory=Counter)
     passes: dict[str, Fraction] = field(default_factory=dict)
 
@@ -105,22 +113,22 @@ class _Lane:
 
     @property
     def is_overfull(self) -> bool:
-        return self.settings is not None and len(self.waiting) > self.settings.queue
+        return self.settings is not None and self.tenants.total() > self.settings.queue
 
     def join(self, ticket: Ticket) -> None:
         if not self.tenants[ticket.tenant]:
             # Who had nothing to ask for a while has not saved up turns.
             self.passes[ticket.tenant] = max(self.passes.get(ticket.tenant, self.now), self.now)
-        self.waiting[ticket] = None
+        self.waiting.setdefault(_queue_of(ticket), {})[ticket] = None
         self.tenants[ticket.tenant] += 1
 
     def in_order(self) -> Iterator[_Claim]:
         """Those who wait, whose turn is next first, each with its rank."""
+        first = [next(iter(queue)) for queue in self.waiting.values()]
         if self.turns % PATIENCE == PATIENCE - 1:
-            yield _Claim(next(iter(self.waiting)), inf)
-        for one in sorted(
-            self.waiting, key=lambda one: (-one.priority, self.passes[one.tenant], one.number)
-        ):
+            yield _Claim(min(first, key=lambda one: one.number), inf)
+        first.sort(key=lambda one: (-one.priority, self.passes[one.tenant], one.number))
+        for one in first:
             yield _Claim(one, one.priority)
 
     def admit(self, ticket: Ticket) -> None:
@@ -132,7 +140,10 @@ class _Lane:
         self.drop(ticket)
 
     def drop(self, ticket: Ticket) -> None:
-        del self.waiting[ticket]
+        queue = self.waiting[_queue_of(ticket)]
+        del queue[ticket]
+        if not queue:
+            del self.waiting[_queue_of(ticket)]
         self.tenants[ticket.tenant] -= 1
         # A tenant that waits for nothing and is not ahead of its turn need not be remembered.
         self.tenants += Counter()
@@ -214,7 +225,7 @@ class Admission:
 
     def waiting(self, lane: str | None) -> int:
         """How many wait in a lane."""
-        return len(self._lanes[lane].waiting)
+        return self._lanes[lane].tenants.total()
 
     def dispatch(self, now: float) -> tuple[Ticket, ...]:
         """Admit all that may leave now; they are returned, with those who wait for a rate."""
@@ -230,9 +241,12 @@ class Admission:
                 for meter in ticket.meters:
                     self.meters[meter].take(ticket.tokens, now)
                 admitted.append(ticket)
-            if not lane.has_room:
-                for ticket in lane.waiting:
-                    self._withdraw(ticket)  # what they could not use anyway is not kept for them
+        # What those in a full lane could not use anyway is not kept for them.
+        self._claims = {
+            name: claim
+            for name, claim in self._claims.items()
+            if self._lanes[claim.ticket.lane].has_room
+        }
         return (*admitted, *(claim.ticket for claim in self._claims.values()))
 
     def _next(self, lane: _Lane, now: float) -> Ticket | None:
