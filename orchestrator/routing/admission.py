@@ -230,7 +230,24 @@ class Admission:
     def dispatch(self, now: float) -> tuple[Ticket, ...]:
         """Admit all that may leave now; they are returned, with those who wait for a rate."""
         admitted: list[Ticket] = []
-        # Each lane is the first one in turn: they meet at the meters.
+        settled = False
+        while not settled:
+            batch = self._turn(now)
+            # What those in a full lane could not use anyway is not kept for them.
+            kept = {
+                name: claim
+                for name, claim in self._claims.items()
+                if self._lanes[claim.ticket.lane].has_room
+            }
+            # Somebody in a lane that was looked at before may have waited for either.
+            settled = not batch and len(kept) == len(self._claims)
+            self._claims = kept
+            admitted += batch
+        return (*admitted, *(claim.ticket for claim in self._claims.values()))
+
+    def _turn(self, now: float) -> list[Ticket]:
+        """Look at each lane once, at another one first each time: they meet at the meters."""
+        admitted: list[Ticket] = []
         self._first = (self._first + 1) % len(self._order)
         for name in (*self._order[self._first :], *self._order[: self._first]):
             lane = self._lanes[name]
@@ -241,13 +258,7 @@ class Admission:
                 for meter in ticket.meters:
                     self.meters[meter].take(ticket.tokens, now)
                 admitted.append(ticket)
-        # What those in a full lane could not use anyway is not kept for them.
-        self._claims = {
-            name: claim
-            for name, claim in self._claims.items()
-            if self._lanes[claim.ticket.lane].has_room
-        }
-        return (*admitted, *(claim.ticket for claim in self._claims.values()))
+        return admitted
 
     def _next(self, lane: _Lane, now: float) -> Ticket | None:
         """Who of a lane may leave now; on the way, who is next on a meter that is empty."""

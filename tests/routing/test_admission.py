@@ -288,6 +288,19 @@ def test_who_could_leave_but_for_another_does_not_look_again_and_again():
     assert admission.wait_s(both, 30) == pytest.approx(10)
 
 
+def test_what_one_lane_frees_another_gets_at_once():
+    """A claim ends with the admission of who held it, also for a lane that was asked before."""
+    for lanes in (("heavy", "light"), ("light", "heavy")):
+        admission = metered(rate(tokens=60), lanes=lanes)
+        admission.enter(ticket("heavy", meters=("m",), tokens=60), 0)
+        admission.enter(first := ticket("heavy", meters=("m",), tokens=30), 0)
+        admission.enter(second := ticket("light", meters=("m",), tokens=30), 0)
+        admission.dispatch(60)
+
+        assert first.admitted
+        assert second.admitted
+
+
 def test_a_pause_the_provider_asked_for_holds_everything_back():
     admission = metered(rate(requests=100))
     admission.pause("m", 20, 0)
