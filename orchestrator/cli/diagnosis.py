@@ -53,6 +53,7 @@ def diagnose(policy_path: str | None, store: str) -> Iterator[Finding]:
     yield Finding(what="python", state="ok", detail=sys.version.split()[0])
     yield from _packages()
     yield from _store(store)
+    yield _encryption()
     if policy_path is None:
         advice = "name one with --policy or ORCHESTRATOR_POLICY, or write one: orchestrator init"
         yield Finding(what="policy", state="look", detail="none named", advice=advice)
@@ -115,6 +116,22 @@ def _private(path: Path) -> Iterator[Finding]:
     if not os.access(path, os.W_OK):
         advice = f"make {path} writable"
         yield Finding(what="permissions", state="wrong", detail="read-only", advice=advice)
+
+
+def _encryption() -> Finding:
+    """Whether what is said will be encrypted."""
+    from orchestrator.core.sealing import ENCRYPTION_VARIABLE, EncryptionError
+    from orchestrator.runtime.encryption import seal_from_environment
+
+    try:
+        is_set = seal_from_environment().is_set
+    except EncryptionError as error:
+        advice = "see docs/security.md"
+        return Finding(what="encryption", state="wrong", detail=str(error), advice=advice)
+    detail = (
+        "on" if is_set else f"off: prompts and replies lie in plain text ({ENCRYPTION_VARIABLE})"
+    )
+    return Finding(what="encryption", state="ok", detail=detail)
 
 
 def _without_password(url: str) -> str:

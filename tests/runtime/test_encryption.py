@@ -1,5 +1,6 @@
 """With a key, what was said lies in no file that can be read; without it, nothing is lost."""
 
+import json
 from typing import TypedDict
 
 import psycopg
@@ -188,3 +189,13 @@ async def test_what_is_no_key_is_refused_without_showing_it(stage, monkeypatch):
         await halted(stage)
 
     assert "marigold" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "off"), (FIRST, "on"), ("x", "generate_key")])
+def test_the_doctor_tells_whether_there_is_a_key(stage, monkeypatch, key, said):
+    monkeypatch.setenv(VARIABLE, key)
+    done = CliRunner().invoke(app, ["doctor", "--store", stage.store, "--json"])
+
+    found = {one["what"]: one for one in json.loads(done.output)["findings"]}
+    assert said in found["encryption"]["detail"]
+    assert found["encryption"]["state"] == ("wrong" if key == "x" else "ok")
