@@ -214,11 +214,12 @@ class MemoryStore(Undoing):
         self._put(self._crossings, crossing, at_us)
 
     def rests(self, agent: str, step: str, limit: int) -> list[int]:
-        """What the last completed tasks of an agent cost from their first ask of a step on."""
+        """What an agent's completed tasks cost from their first ask of a step on; no upkeep."""
         records = [record for record, _ in self._tasks.values() if record.status == "completed"]
         scopes = [record.opening.scope for record in records]
         found: list[int] = []
-        for task in [scope.task_id for scope in scopes if scope.identity("agent") == agent]:
+        asked = [scope for scope in scopes if scope.identity("upkeep") is None]
+        for task in [scope.task_id for scope in asked if scope.identity("agent") == agent]:
             family = {task, *self.descendants(task)}
             own = [one for one, (_, it) in self._attempts.items() if it.task_id in family]
             starts = [

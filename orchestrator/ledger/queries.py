@@ -76,6 +76,7 @@ SELECT sum(r.cost + r.overrun) FROM (
         WHERE f.task_id = t.task_id AND f.step = ?) AS first
     FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
     WHERE h.kind = 'agent' AND h.identity = ? AND t.status = 'completed'
+    AND t.task_id NOT IN (SELECT u.task_id FROM task_holders u WHERE u.kind = 'upkeep')
     ORDER BY t.at_us DESC LIMIT ?
 ) done
 JOIN task_holders inside ON inside.kind = 'task' AND inside.identity = done.task_id
@@ -248,7 +249,7 @@ class SqlQueries(ABC):
         )
 
     def rests(self, agent: str, step: str, limit: int) -> list[int]:
-        """What the last completed tasks of an agent cost from their first ask of a step on."""
+        """What an agent's completed tasks cost from their first ask of a step on; no upkeep."""
         return [int(nano or 0) for (nano,) in self._query(_RESTS, (step, agent, limit))]
 
     def insert_body(self, body: Body) -> None:

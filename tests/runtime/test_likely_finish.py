@@ -81,3 +81,16 @@ def test_the_share_stays_within_its_quantile(costs, share):
     found = quantile([Money(cost) for cost in costs], share)
     assert sum(cost <= found.nano for cost in costs) >= min(share * len(costs), len(costs))
     assert quantile([Money(1)] * (ENOUGH - 1), share) is None
+
+
+@pytest.mark.parametrize("where", ["memory", "sqlite", "postgres"])
+async def test_what_audits_cost_says_nothing_of_what_a_task_needs(stage, where, request):
+    if where != "sqlite":
+        url = "memory://" if where == "memory" else request.getfixturevalue("postgres_url")
+        stage.elsewhere = url
+    audits = "audits: {rate: 1, budget: {limit: 1 USD}}\n"
+    async with stage.orchestrator(LIKELY + audits, script=answer) as orchestrator:
+        await orchestrator.run(PLAN, {"said": []}, agent="a", task_id="t")
+        await orchestrator._services.engine.idle()
+        ledger = orchestrator._services.ledger
+        assert await ledger.rests("acme/research/a", "write", 200) == [Money(500_000)]
