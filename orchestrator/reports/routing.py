@@ -123,7 +123,9 @@ def choices(store: str, task_id: str) -> list[tuple[Lesson, list[Observation]]]:
             message = f"The ledger {store} knows no task {task_id!r}."
             raise TaskNotFound(message)
         lessons = reader.lessons_of(task_id)
-    replies = [fact for one in lessons if isinstance(fact := _fact(one), Observation)]
+    facts = [fact for one in lessons if isinstance(fact := _fact(one), Observation)]
+    # What a resume judged anew was noted once more.
+    replies = {fact.attempt_id: fact for fact in facts}.values()
     return [
         (one, [reply for reply in replies if reply.ask.endswith(f" {one.subject}")])
         for one in lessons
@@ -214,6 +216,7 @@ def _of_step(
     tenant: str, step: StepKnowledge, asks: list[list[Observation]], told: dict[str, float]
 ) -> StepStatus:
     scores = _scores(asks, told)
+    asks = [replies for replies in asks if not replies[0].is_shadow]  # nobody asked for those
     actions = sorted(
         (_of_action(step, action, scores) for action in step.recent), key=lambda one: one.cost_usd
     )

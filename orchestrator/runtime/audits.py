@@ -15,7 +15,7 @@ from orchestrator.core.halt import Halt, Halted
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.policy.records import AuditSettings
-from orchestrator.routing.learning.observation import Observation, Outcome
+from orchestrator.routing.learning.observation import SHADOW, Observation, Outcome
 from orchestrator.runtime.actions import Action
 from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.beside import close_beside, open_beside
@@ -92,7 +92,7 @@ class Audit:
         lessons, subject = [], self.seen.attempt_id
         if self.is_shadow:
             seen = observed(
-                self.seen, other, self.other.name, self.errand.request, ask=f"audit {subject}"
+                self.seen, other, self.other.name, self.errand.request, ask=f"{SHADOW}{subject}"
             )
             subject = seen.attempt_id
             lessons.append(

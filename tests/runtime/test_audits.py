@@ -102,6 +102,10 @@ async def test_where_the_strong_one_answers_a_cheap_one_is_asked_in_its_shadow(s
     assert results[-1].output["model"] == "large"
     last = attempts(stage)
     assert [(one.model, one.kind) for one in last[-2:]] == [("large", "ask"), ("small", "audit")]
+    (found,) = status(stage.store)
+    assert found.asks == 75, "nobody asked for what an audit asked"
+    spent = sum(float(one.cost.usd) for one in last if one.kind != "audit")
+    assert found.policy.cost_usd == pytest.approx(spent / 75)
 
 
 async def test_nothing_is_drawn_without_a_budget_and_that_is_said(stage):

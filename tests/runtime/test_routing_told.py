@@ -72,6 +72,22 @@ async def test_the_status_of_a_step_stands_beside_its_baselines(stage, invoked):
     assert "95.0%" in words
 
 
+async def test_a_reply_that_a_resume_judges_anew_is_one_reply(stage, invoked):
+    halting = "steps: {s: {confidence: 0.8, models: [small], below_threshold: halt}}"
+    async with stage.orchestrator(halting, script=["I do not know"]) as orchestrator:
+        await orchestrator.run(GRAPH, {}, agent="a", task_id="t")
+        for _ in range(2):
+            again = await orchestrator.resume("t")
+            assert again.halt.reason == "confidence"
+    (found,) = json.loads(
+        await invoked(said, "routing", "status", "--store", stage.store, "--json")
+    )
+    words = await invoked(said, "task", "explain", "t", "--store", stage.store)
+
+    assert [one["replies"] for one in found["actions"]] == [1]
+    assert words.count("Reply of openai/small") == 1
+
+
 async def test_nothing_learned_is_said_plainly(stage, invoked):
     async with stage.orchestrator(POLICY):
         pass

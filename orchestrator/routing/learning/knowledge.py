@@ -267,10 +267,13 @@ class Knowledge:
         return self.good.estimate(key.path, action, guess)
 
     def _observe(self, reply: Observation) -> None:
+        is_known = reply.attempt_id in self.observations
+        self.observations[reply.attempt_id] = reply
+        if is_known:
+            return  # noted again: its ask was resumed
         key = StepKey(reply.agent, reply.step, reply.version)
         self.passing.observe(key.path, reply.action, float(reply.passed))
         self.step(key).observe(reply)
-        self.observations[reply.attempt_id] = reply
         self._asks.setdefault(reply.ask, []).append(reply.attempt_id)
         while len(self.observations) > MOST_OBSERVATIONS:
             oldest = self.observations.pop(next(iter(self.observations)))

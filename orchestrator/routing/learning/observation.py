@@ -14,6 +14,9 @@ from orchestrator.routing.signals.text import prompt_signals
 Source = Literal["user", "audit", "judge"]
 """Who told an outcome: ``feedback()``, an audit drawn at random, a judge."""
 
+SHADOW = "audit "
+"""How the ask of a reply begins that an audit judged by the one that was taken."""
+
 _READ = 20_000
 """Characters of a prompt or reply that are read: a signal is not worth the time of a whole book."""
 
@@ -65,6 +68,11 @@ class Observation:
     audited: bool = False
     cost: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether only an audit asked for it."""
+        return self.ask.startswith(SHADOW)
 
     def body(self) -> dict[str, Any]:
         """As a lesson keeps it; the step and the attempt stand beside."""
