@@ -16,10 +16,17 @@ async def test_no_test_can_reach_another_machine():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_test_can_reach_a_server_of_its_own(host: str):
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    async with server:
-        _, writer = await asyncio.open_connection(host, server.sockets[0].getsockname()[1])
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"reached")
         writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(host, server.sockets[0].getsockname()[1])
+        heard = await reader.read()
+        writer.close()
+
+    assert heard == b"reached"
 
 
 def test_no_key_of_the_user_is_there():

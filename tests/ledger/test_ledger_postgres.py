@@ -14,6 +14,7 @@ from orchestrator.ledger.stored import StoredLedger
 psycopg = pytest.importorskip("psycopg")
 postgres = pytest.importorskip("orchestrator.ledger.postgres")
 connection = pytest.importorskip("orchestrator.ledger.postgres_connection")
+schema = pytest.importorskip("orchestrator.ledger.postgres_schema")
 
 
 class Faults:
@@ -245,6 +246,7 @@ async def test_a_listener_that_was_cut_off_hears_again(postgres_url, open_bank, 
     await there.settle(held, 40)
 
     await asyncio.wait_for(waiter, 10)
+    assert await here.sums() == (40, 50, 0)
 
 
 async def test_a_clock_that_is_an_hour_ahead_expires_nobody_elses_hold(
@@ -374,11 +376,12 @@ async def test_a_newer_ledger_is_refused(frail, outside, postgres_url, clock):
         reader_from_url(postgres_url)
 
 
-async def test_ledgers_that_open_at_once_make_the_schema_once(postgres_url, clock):
+async def test_ledgers_that_open_at_once_make_the_schema_once(postgres_url, outside, clock):
     ledgers = [ledger_from_url(postgres_url, clock=clock) for _ in range(6)]
     await asyncio.gather(*(ledger.open() for ledger in ledgers))
-    for ledger in ledgers:
-        await ledger.aclose()
+    await asyncio.gather(*(ledger.aclose() for ledger in ledgers))
+    made = outside.execute("SELECT count(*) FROM migrations").fetchone()
+    assert made == (len(schema.MIGRATIONS),)
 
 
 def test_a_url_names_a_schema_and_keeps_what_libpq_knows():

@@ -119,8 +119,10 @@ async def test_who_waits_elsewhere_does_not_hold_up_an_account(bank, demand):
     other = demand(90, task_account("task-2"))
     await bank.settle(await bank.hold(90, demand(100), other, task="task-2"), 1)
 
+    assert not waiter.done()
     await bank.settle(hold, 0)
     await waiter
+    assert await bank.sums() == (1, 10, 0)
 
 
 async def test_when_a_waiter_leaves_those_behind_are_judged_again(bank, demand):

@@ -53,6 +53,9 @@ async def test_cancelling_at_any_moment_leaves_nothing_behind(client, ask_for, u
 
     gc.collect()  # a coroutine that nobody awaited would warn here, and warnings are errors
     await until(lambda: connections(upstream) <= 1)
+    sent = len(upstream.log)
+    await client.ask(ask_for(), on_text=on_text)
+    assert len(upstream.log) == sent + 1
 
 
 async def test_cancelling_in_the_middle_of_a_stream_closes_the_connection(
