@@ -243,12 +243,14 @@ def _check_texts(name: str, texts: Iterable[str]) -> None:
 
 
 def _check_text(name: str, text: str | None) -> None:
+    if text is None or (text.isascii() and "\0" not in text):
+        return
     try:
-        (text or "").encode()
+        text.encode()
     except UnicodeEncodeError as error:
         message = f"{name} is {text!r}, which is no Unicode text: it has a lone surrogate"
         raise ValueError(message) from error
-    if text is not None and "\0" in text:
+    if "\0" in text:
         message = f"{name} is {text!r}; not every store can hold the null character"
         raise ValueError(message)
 

@@ -2,6 +2,10 @@
 
 Group commit is what makes a durable reservation cheap: while one transaction reaches the disk, the
 next operations queue up, and all of them share the next one.
+
+Notes, which nobody awaits, lie in the queue as one bundle, to which more can be added until it is
+taken. So the first of them wakes the thread and the others do not: being woken, it would want the
+interpreter for each of them, and it is the agents' loop that would have to give it up.
 """
 
 from __future__ import annotations
@@ -41,8 +45,9 @@ class Writer:
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         """Own ``store``, whose connection lives on the writer's thread."""
         self._store = store
-        self._queue: SimpleQueue[Operation | _Cue] = SimpleQueue()
-        self.transactor = Transactor(store, now, self._queue.put)
+        self._queue: SimpleQueue[list[Operation] | _Cue] = SimpleQueue()
+        self._notes: list[Operation] = []  # the bundle that is open
+        self.transactor = Transactor(store, now, lambda operation: self._queue.put([operation]))
         self._is_cued = False
         self._door = threading.Lock()
         self._is_open = False
@@ -80,7 +85,14 @@ class Writer:
             if not self._is_open:
                 message = "the ledger is not open; await its open() first"
                 raise LedgerClosed(message)
-            self._queue.put(operation)
+            is_note = operation.urgency == "note"
+            if is_note and 0 < len(self._notes) < MAX_BATCH:
+                self._notes.append(operation)
+                return
+            bundle = [operation]
+            # What is noted after an operation is written after it: in another bundle.
+            self._notes = bundle if is_note else []
+            self._queue.put(bundle)
 
     def _main(self, opening: Operation) -> None:
         try:
@@ -104,9 +116,9 @@ class Writer:
             self._is_open = False
         left: list[Operation] = list(self.transactor.waiting.clear())
         while not self._queue.empty():
-            operation = self._queue.get()
-            if isinstance(operation, Operation):
-                left.append(operation)
+            bundle = self._queue.get()
+            if isinstance(bundle, list):
+                left += bundle
         try:
             self._store.close()
         finally:
@@ -138,30 +150,36 @@ class Writer:
     def _collect(self) -> tuple[list[Operation], bool]:
         """Wait for operations and take all there are; empty if it is time to look around."""
         timeout = self.transactor.seconds_to_look()
-        fresh: list[Operation] = []
+        bundles: list[list[Operation]] = []
+        count = 0
         linger_until = 0.0
         is_last = False
-        while len(fresh) < MAX_BATCH:
+        while count < MAX_BATCH:
             try:
-                operation = self._queue.get(timeout=timeout)
+                bundle = self._queue.get(timeout=timeout)
             except Empty:
                 break
-            if operation is _Cue.CLOSE:
+            if bundle is _Cue.CLOSE:
                 is_last = True
                 break
-            if operation is _Cue.LOOK:
+            if bundle is _Cue.LOOK:
                 # Before looking: what changes from now on is worth another cue.
                 self._is_cued = False
                 self.transactor.look_soon()
                 break
-            if not fresh:
+            if not bundles:
                 linger_until = time.monotonic() + LINGER_S
-            fresh.append(operation)
-            if operation.urgency != "note":
+            bundles.append(bundle)
+            count += len(bundle)
+            if bundle[0].urgency != "note":
                 linger_until = 0.0
             timeout = max(linger_until - time.monotonic(), 0.0)
-        if not (fresh or is_last):
+        if not (bundles or is_last):
             return [], False
+        with self._door:
+            if any(bundle is self._notes for bundle in bundles):
+                self._notes = []
+        fresh = [operation for bundle in bundles for operation in bundle]
         batch, self.transactor.unwritten = [*self.transactor.unwritten, *fresh], []
         return batch, is_last
 

@@ -10,6 +10,8 @@ The canonical form is one JSON array, written by orjson in UTF-8 and hashed with
   parameters sorted by name: they never become text that a model reads. Everything else keeps the
   order it was written in. The properties of a schema and the keys of a message reach the model in
   that order and may change its answer, so another order is another request.
+* Or, where the digest of that content with all keys sorted is known already, ``[digest, orders]``:
+  the keys of each object in its own order, one object after the other.
 * ``content`` of a tool call is ``[[argument, value]...]``, sorted by name.
 * Text is taken as it is: no case folding, no trimming, no Unicode normalisation.
 * What JSON cannot tell apart is refused rather than guessed: NaN and infinities, integers beyond 64
@@ -40,6 +42,7 @@ STRICT = (
 )
 
 _ATOMS = frozenset({str, int, bool, type(None)})
+_ARRAYS = frozenset({list, tuple})
 
 
 class Unkeyable(Exception):  # noqa: N818 - control flow inside the memo, never shown as an error
@@ -62,6 +65,35 @@ def model_content(
         parameters: Sampling parameters and whatever else goes with the request.
     """
     return [messages, tools, schema, sorted((parameters or {}).items(), key=_name)]
+
+
+def digested_content(digest: str, content: list[Any]) -> list[Any]:
+    """The content of a model request that was digested before, so that it is not read again.
+
+    Args:
+        digest: SHA-256 of the content as JSON with the keys of all objects sorted. All it does not
+            tell is the order of those keys.
+        content: From :func:`model_content`. It stays as it is if it holds anything but plain JSON:
+            of that, the digest may tell less.
+    """
+    orders: list[list[str]] = []
+    return [digest, orders] if _note_orders(content, orders) else content
+
+
+def _note_orders(value: object, orders: list[list[str]]) -> bool:
+    """Note the keys of each object in ``value``; whether all in it is plain JSON."""
+    parts: Iterable[object]
+    if type(value) is dict:
+        keys = list(value)
+        if any(type(key) is not str for key in keys):
+            return False
+        orders.append(keys)
+        parts = value.values()
+    elif type(value) in _ARRAYS:
+        parts = value  # type: ignore[assignment] # a list or a tuple
+    else:
+        return type(value) is float and math.isfinite(value)
+    return all(type(part) in _ATOMS or _note_orders(part, orders) for part in parts)
 
 
 def tool_content(arguments: Mapping[str, Any]) -> list[Any]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Self
 
 from orchestrator.core.clock import Clock, SystemClock
@@ -81,13 +82,21 @@ class Memo:
         """Close."""
         await self.aclose()
 
-    async def lookup(self, ask: Ask, *, wait_s: float | None = None) -> Hit | Miss:
+    async def lookup(
+        self,
+        ask: Ask,
+        *,
+        wait_s: float | None = None,
+        waiting: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> Hit | Miss:
         """Answer from the memo, or say that this asker is to ask.
 
         Args:
             ask: What is asked.
             wait_s: Seconds this asker can wait for another that asks the same; ``None``: as long
                 as that one lives.
+            waiting: A context to wait in, entered only if there is something to wait for; it may
+                end the wait.
 
         Raises:
             WaitedOut: If that time ran out.
@@ -96,10 +105,16 @@ class Memo:
         if isinstance(keyed, Miss):
             return keyed
         key, digest = keyed
-        entry, verdict = await self._find(ask, key)
+        async with nullcontext() if self._backing.store.direct else waiting():
+            entry, verdict = await self._find(ask, key)
         if entry is not None and verdict.answers:
             return self._hit(ask, entry, verdict)
         until = None if wait_s is None else time.monotonic() + wait_s
+        async with waiting():
+            return await self._join(ask, key, digest, until)
+
+    async def _join(self, ask: Ask, key: str, digest: bytes, until: float | None) -> Hit | Miss:
+        """Ask, or wait for who does."""
         while True:
             turn = self._flights.join(key)
             if isinstance(turn, Flight):

@@ -207,16 +207,14 @@ async def call_memoized(
         prompt_version=rules.version,
     )
     memo = binding.opened()
-    async with binding.waiting():
-        found = await memo.lookup(ask)
+    found = await memo.lookup(ask, waiting=binding.waiting)
     while isinstance(found, Hit):
         try:
             result: object = orjson.loads(found.entry.reply)
         except ValueError:
             memo.unreadable(found.entry)
             again = replace(ask, refused=found.entry)
-            async with binding.waiting():
-                found = await memo.lookup(again)
+            found = await memo.lookup(again, waiting=binding.waiting)
         else:
             binding.note(found.entry.labels)
             binding.on_result(rules, found)

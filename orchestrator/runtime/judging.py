@@ -82,9 +82,9 @@ async def judge(errand: Errand, paid: JournaledReply) -> Judged:
         seen = _reply(paid, combine(results), parsed)
         own = await check_function(request.check, seen, threshold=step.confidence)
         results = (*results, own)
-    if combine(results).accepted:
-        results = (*results, *await paid_checks(errand, paid))
     verdict = combine(results)
+    if verdict.accepted and (more := await paid_checks(errand, paid)):
+        verdict = combine((*results, *more))
     return Judged.of(paid, verdict, parsed)
 
 

@@ -15,7 +15,7 @@ from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Decision
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
-from orchestrator.memo.key import model_content
+from orchestrator.memo.key import digested_content, model_content
 from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function, judge
 from orchestrator.runtime.journal import JournaledReply, decode, encode
@@ -80,12 +80,12 @@ class Memory:
             return None
         memo = run.services.memos.get()
         try:
-            async with run.until_halted():
-                found = await memo.lookup(ask)
-                while isinstance(found, Hit):
-                    if taken := self._taken(found):
-                        return taken
-                    found = await memo.lookup(replace(ask, refused=found.entry))
+            found = await memo.lookup(ask, waiting=run.until_halted)
+            while isinstance(found, Hit):
+                if taken := self._taken(found):
+                    return taken
+                again = replace(ask, refused=found.entry)
+                found = await memo.lookup(again, waiting=run.until_halted)
         except TimeoutError:
             raise run.refuse(run.halt_or_timeout(self.request.step), self.place) from None
         self._lease = found.lease
@@ -107,11 +107,14 @@ class Memory:
             scope=run.scope,
             step=request.step,
             settings=settings,
-            content=model_content(
-                request.messages,
-                tools=request.tools,
-                schema=request.schema,
-                parameters=request.parameters,
+            content=digested_content(
+                request.digest,
+                model_content(
+                    request.messages,
+                    tools=request.tools,
+                    schema=request.schema,
+                    parameters=request.parameters,
+                ),
             ),
             # What the step itself would take without any evidence, it takes from the memo too.
             needs=Needs(

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptEnd, Forgotten
+from orchestrator.ledger.sqlite_reading import SqliteReader
 
 
 def hit(bank, **fields):
@@ -34,6 +35,37 @@ async def test_a_hit_that_costs_something_is_refused(bank):
     bank.ledger.hit(*hit(bank, cost=Money(1)), None)
 
     assert (await bank.ledger.history("task-1")).attempts == ()
+
+
+async def test_hits_in_a_row_travel_together_and_are_all_there_when_it_is_closed(
+    sqlite_bank, ledger_path
+):
+    """Being woken for each, the writer's thread would keep the loop of the agents waiting."""
+    await sqlite_bank.open_task()
+    made = [hit(sqlite_bank) for _ in range(2000)]
+
+    for intent, end in made:
+        sqlite_bank.ledger.hit(intent, end, None)
+        # A bundle holds 512; more only begin while the writer is at work.
+        assert sqlite_bank.ledger._writer._queue.qsize() <= 4
+    await sqlite_bank.abandon()
+
+    with SqliteReader(ledger_path) as reader:
+        rows = [row.attempt_id for row in reader.attempts()]
+    assert rows == [intent.attempt_id for intent, _ in made]
+
+
+async def test_a_hit_is_written_after_what_came_before_it_and_before_what_comes_next(bank, demand):
+    await bank.open_task()
+    expected = []
+    for _ in range(20):
+        for noted in (hit(bank), hit(bank)):
+            bank.ledger.hit(*noted, None)
+            expected.append(noted[0].attempt_id)
+        expected.append(await bank.hold(1, demand(100)))
+
+    history = await bank.ledger.history("task-1")
+    assert [one.intent.attempt_id for one in history.attempts] == expected
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.memo.key import Unkeyable, entry_key, model_content, request_digest, tool_content
+from orchestrator.memo.key import (
+    Unkeyable,
+    digested_content,
+    entry_key,
+    model_content,
+    request_digest,
+    tool_content,
+)
 from orchestrator.memo.sharing import Partition
+from orchestrator.runtime.request import ask_request
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"a": 1, "b": 2}}}
@@ -121,6 +129,31 @@ def shape(value):
 def test_different_values_have_different_digests(one, other):
     same = digest([one]) == digest([other])
     assert same == (shape(one) == shape(other))
+
+
+def turned(value):
+    """The same with the keys of every object the other way round."""
+    if isinstance(value, dict):
+        return {key: turned(part) for key, part in reversed(value.items())}
+    return [turned(part) for part in value] if isinstance(value, list) else value
+
+
+def asked(value):
+    """The digest of an ask, as tasks make it: with the digest that its journal key has."""
+    request = ask_request("plan", [{"role": "user", "content": value}])
+    return digest(digested_content(request.digest, model_content(request.messages)))
+
+
+@given(json, json)
+def test_one_reading_of_an_ask_tells_the_same_as_two(one, other):
+    for beside in (other, turned(one), turned(other)):
+        assert (asked(one) == asked(beside)) == (shape(one) == shape(beside))
+
+
+@pytest.mark.parametrize("value", [{1: "a"}, math.nan, MappingProxyType({}), [{"deep": (2j,)}]])
+def test_what_is_no_plain_json_is_read_in_full(value):
+    content = model_content([{"role": "user", "content": value}])
+    assert digested_content("digest", content) is content
 
 
 @given(st.lists(st.text(), min_size=2, max_size=2), st.lists(st.text(), min_size=2, max_size=2))
