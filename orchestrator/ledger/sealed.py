@@ -90,7 +90,9 @@ class SealedLedger(StoredLedger):
         await super().close_task(closing)
 
     def _sealed(self, end: AttemptEnd) -> AttemptEnd:
-        return end if end.reply is None else replace(end, reply=self._seal.close(end.reply))
+        if end.reply is None or not self._seal.is_set:
+            return end
+        return replace(end, reply=self._seal.close(end.reply))
 
     def _opened(self, record: TaskRecord) -> TaskRecord:
         opening = record.opening

@@ -84,10 +84,10 @@ def _note_orders(value: object, orders: list[list[str]]) -> bool:
     """Note the keys of each object in ``value``; whether all in it is plain JSON."""
     parts: Iterable[object]
     if type(value) is dict:
-        keys = list(value)
-        if any(type(key) is not str for key in keys):
-            return False
-        orders.append(keys)
+        orders.append(list(value))
+        for key in value:
+            if type(key) is not str:
+                return False
         parts = value.values()
     elif type(value) in _ARRAYS:
         parts = value  # type: ignore[assignment] # a list or a tuple

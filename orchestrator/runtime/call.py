@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from orchestrator.core.errors import ModelRejected
 from orchestrator.core.events import StepDecided
@@ -159,19 +160,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
 
 def _replayed(run: TaskRun, request: AskRequest, paid: JournaledReply, decision: Decision) -> Reply:
     """Give the reply that answered this ask before; it costs nothing and counts for no limit."""
-    run.emit(
-        StepDecided(
-            at=run.clock.now(),
-            scope=run.scope,
-            step=request.step,
-            model=paid.model,
-            accepted=decision.accepted,
-            confidence=decision.confidence,
-            confidence_state=decision.confidence_state,
-            replayed=True,
-            checks=decision.checks,
-        )
-    )
+    _tell(run, decision, paid.model, at=run.clock.now(), replayed=True)
     return Judged.replay(request, paid, decision).reply
 
 
@@ -197,20 +186,27 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
     else:
         run.ledger.decide(decision)
     asking.chooser.conclude(judged)
-    run.emit(
-        StepDecided(
-            at=decision.at,
-            scope=run.scope,
-            step=decision.step,
-            model=judged.paid.model,
-            accepted=decision.accepted,
-            confidence=decision.confidence,
-            confidence_state=decision.confidence_state,
-            replayed=False,
-            checks=decision.checks,
-        )
-    )
+    _tell(run, decision, judged.paid.model, at=decision.at)
     return judged.reply_for(asking.cost)
+
+
+def _tell(
+    run: TaskRun, decision: Decision, model: str, *, at: datetime, replayed: bool = False
+) -> None:
+    if run.services.is_heard:
+        run.emit(
+            StepDecided(
+                at=at,
+                scope=run.scope,
+                step=decision.step,
+                model=model,
+                accepted=decision.accepted,
+                confidence=decision.confidence,
+                confidence_state=decision.confidence_state,
+                replayed=replayed,
+                checks=decision.checks,
+            )
+        )
 
 
 def _below_threshold(

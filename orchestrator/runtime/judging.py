@@ -58,7 +58,7 @@ class Judged:
 
     def reply_for(self, cost: Money) -> Reply:
         """The reply with what its whole ask cost."""
-        return replace(self.reply, cost=cost)
+        return self.reply if cost == self.reply.cost else replace(self.reply, cost=cost)
 
 
 async def judge(errand: Errand, paid: JournaledReply) -> Judged:

@@ -58,7 +58,7 @@ class Learner:
         Raises:
             LedgerUnavailable: If the log cannot be read.
         """
-        found = self._tenants.setdefault(tenant, _Tenant())
+        found = self._tenants.get(tenant) or self._tenants.setdefault(tenant, _Tenant())
         now = self._clock.monotonic()
         if found.is_behind or reader not in found.seen_by or now - found.read_at >= LOOK_AFTER_S:
             found.seen_by.add(reader)

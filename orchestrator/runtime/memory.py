@@ -170,17 +170,7 @@ class Memory:
             saved_seconds=entry.seconds,
         )
         run.ledger.hit(intent, end, decision)
-        run.emit(
-            MemoServed(
-                at=now,
-                scope=run.scope,
-                step=self.request.step,
-                model=paid.model,
-                state=self.hit.state,
-                age_s=self.hit.age_s,
-                saved=entry.cost,
-            )
-        )
+        _tell(run, self.hit, self.request.step, paid.model)
 
     async def keep(self, judged: Judged, cost: Money) -> None:
         """Offer the reply that answered; the memo decides whether it is worth keeping.
@@ -284,14 +274,19 @@ def _book_tool(run: TaskRun, rules: ToolRules, hit: Hit) -> None:
         saved_seconds=entry.seconds,
     )
     run.ledger.hit(intent, end, None)
-    run.emit(
-        MemoServed(
-            at=now,
-            scope=run.scope,
-            step=rules.name,
-            model=rules.name,
-            state=hit.state,
-            age_s=hit.age_s,
-            saved=entry.cost,
+    _tell(run, hit, rules.name, rules.name)
+
+
+def _tell(run: TaskRun, hit: Hit, step: str, model: str) -> None:
+    if run.services.is_heard:
+        run.emit(
+            MemoServed(
+                at=run.clock.now(),
+                scope=run.scope,
+                step=step,
+                model=model,
+                state=hit.state,
+                age_s=hit.age_s,
+                saved=hit.entry.cost,
+            )
         )
-    )

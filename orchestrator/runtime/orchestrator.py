@@ -72,6 +72,7 @@ class Orchestrator:
         self._client = client or LiteLLMClient()
         self._clock = clock or SystemClock()
         self._emit = Fanout(listeners)
+        self._is_heard = bool(listeners)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._stack = AsyncExitStack()
         self._tasks: Tasks | None = None
@@ -110,6 +111,7 @@ class Orchestrator:
                     client=self._client,
                     clock=self._clock,
                     emit=self._emit,
+                    is_heard=self._is_heard,
                     keep_bodies=self.policy.everyone.keep_bodies,
                     home=self.policy.everyone,
                     scope_here=scope_here,

@@ -29,7 +29,10 @@ from orchestrator.runtime.memo_home import MemoHome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The ledger, the client and what else tasks work with."""
+    """The ledger, the client and what else tasks work with.
+
+    Where not ``is_heard``, no listener was given, and events that each hit makes need not be.
+    """
 
     ledger: Ledger
     client: ModelClient
@@ -43,6 +46,7 @@ class Services:
     background: Background
     admitting: Admitting
     emit: Callable[[Event], None]
+    is_heard: bool = True
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
     def retry_budget(self, model: str) -> RetryBudget:
@@ -57,6 +61,7 @@ async def open_services(
     client: ModelClient,
     clock: Clock,
     emit: Callable[[Event], None],
+    is_heard: bool,
     keep_bodies: timedelta | None,
     home: AgentPolicy,
     scope_here: Callable[[], Scope | None],
@@ -105,6 +110,7 @@ async def open_services(
             background=background,
             admitting=Admitting(clock, home.lanes, home.rates),
             emit=emit,
+            is_heard=is_heard,
         )
 
 

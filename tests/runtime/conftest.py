@@ -2,12 +2,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
+from langgraph.graph import StateGraph
 
-from orchestrator import Orchestrator
+from orchestrator import Money, Orchestrator, step
 from orchestrator.core.usage import Usage
+from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ModelRequest
 from orchestrator.models.scripted import ScriptedModel, question
 
@@ -23,6 +25,15 @@ def spends(tokens: int, text: str = "") -> Completion:
     return Completion(
         text=text or "ok", finish_reason="stop", usage=Usage(tokens - 1, 1), served_model="m"
     )
+
+
+class Asked(TypedDict, total=False):
+    """The state of a graph that asks its question."""
+
+    question: str
+    answer: str
+    from_memo: bool
+    cost: Money
 
 
 @dataclass
@@ -67,6 +78,32 @@ class Stage:
             listeners=[self.events.append],
             **more,
         )
+
+    @staticmethod
+    def graph(node: Callable[..., Any]) -> Any:
+        """A graph of one node."""
+        return StateGraph(Asked).add_node("ask", node).set_entry_point("ask")
+
+    def asking(self, name: str = "plan", **how: Any) -> Any:
+        """A graph that asks its question of one step."""
+
+        async def ask(state: Asked) -> Asked:
+            reply = await step(name).ask(state["question"], **how)
+            return {"answer": reply.text, "from_memo": reply.from_memo, "cost": reply.cost}
+
+        return self.graph(ask)
+
+    async def ask(
+        self, orchestrator: Orchestrator, question: str = "q", *, graph: Any = None, **who: Any
+    ) -> Any:
+        """Run a task that asks, of an agent `a`."""
+        who = {"agent": "a", **who}
+        return await orchestrator.run(graph or self.asking(), {"question": question}, **who)
+
+    def rows(self, path: Path | None = None) -> list[Any]:
+        """The attempts in the ledger."""
+        with SqliteReader(path or self.folder / "ledger.db") as reader:
+            return list(reader.attempts())
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import sqlite3
-from typing import TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -14,7 +13,6 @@ from langgraph.prebuilt import ToolNode
 from orchestrator import Money, step
 from orchestrator.core.events import MemoFaulted
 from orchestrator.integrations import memoized_tool
-from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.memo.disk import DiskStore
 from orchestrator.memo.entry import decode, encode
 from orchestrator.models.protocol import Completion, ModelCallError
@@ -24,40 +22,14 @@ PRICE = Money(20_000)
 """Of one answer on this stage."""
 
 
-class State(TypedDict, total=False):
-    question: str
-    answer: str
-    from_memo: bool
-    cost: Money
-
-
-def asking(name: str = "plan", **how) -> StateGraph:
-    """A graph that asks its question of one step."""
-
-    async def ask(state: State) -> State:
-        reply = await step(name).ask(state["question"], **how)
-        return {"answer": reply.text, "from_memo": reply.from_memo, "cost": reply.cost}
-
-    return StateGraph(State).add_node("ask", ask).set_entry_point("ask")
-
-
-async def ask(orchestrator, question="q", *, graph=None, agent="a", **who):
-    return await orchestrator.run(graph or asking(), {"question": question}, agent=agent, **who)
-
-
-def rows(stage, path=None):
-    with SqliteReader(path or stage.folder / "ledger.db") as reader:
-        return list(reader.attempts())
-
-
 # What a task makes of it
 
 
 async def test_a_resume_gives_the_same_answer_although_the_memo_has_another(stage):
-    async def second(state: State) -> State:
+    async def second(state):
         return {"answer": f"{state['answer']}+{(await step('more').ask('more')).text}"}
 
-    graph = asking().add_node("second", second).add_edge("ask", "second")
+    graph = stage.asking().add_node("second", second).add_edge("ask", "second")
     texts = iter(["first", "other", "end"])
     halting = f"{MEMO}\nlimits: {{model_calls: 1}}"
 
@@ -65,24 +37,24 @@ async def test_a_resume_gives_the_same_answer_although_the_memo_has_another(stag
         return Completion(text=next(texts), finish_reason="stop")
 
     async with stage.orchestrator(halting, script=script) as orchestrator:
-        await ask(orchestrator)
+        await stage.ask(orchestrator)
         paused = asyncio.Event()
 
-        async def wait(state: State) -> State:
+        async def wait(state):
             if not paused.is_set():
                 paused.set()
                 await orchestrator.pause("t")
                 await step("more").ask("more")
             return {}
 
-        graph = asking().add_node("wait", wait).add_node("second", second)
+        graph = stage.asking().add_node("wait", wait).add_node("second", second)
         graph.add_edge("ask", "wait").add_edge("wait", "second")
-        halted = await ask(orchestrator, graph=graph, task_id="t")
+        halted = await stage.ask(orchestrator, graph=graph, task_id="t")
         assert (halted.status, halted.partial["answer"]) == ("halted", "first")
     # Another process, another memo: what it would say now is something else.
     shutil.rmtree(stage.folder / "memo")
     async with stage.orchestrator(halting, script=script) as orchestrator:
-        assert (await ask(orchestrator)).output["answer"] == "other"
+        assert (await stage.ask(orchestrator)).output["answer"] == "other"
         resumed = await orchestrator.resume("t", graph=graph)
     assert resumed.output["answer"] == "first+end"
     assert stage.asked == ["q", "q", "more"]
@@ -91,7 +63,7 @@ async def test_a_resume_gives_the_same_answer_although_the_memo_has_another(stag
 async def test_a_node_that_runs_again_replays_its_hit_from_the_journal(stage):
     runs = []
 
-    async def node(state: State) -> State:
+    async def node(state):
         reply = await step("plan").ask("q")
         runs.append((reply.text, reply.from_memo))
         if len(runs) == 1:
@@ -99,24 +71,24 @@ async def test_a_node_that_runs_again_replays_its_hit_from_the_journal(stage):
             await step("plan").ask("another")
         return {"answer": reply.text}
 
-    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    graph = stage.graph(node)
     async with stage.orchestrator(MEMO) as orchestrator:
-        await ask(orchestrator)
-        assert (await ask(orchestrator, graph=graph, task_id="t")).status == "halted"
+        await stage.ask(orchestrator)
+        assert (await stage.ask(orchestrator, graph=graph, task_id="t")).status == "halted"
     async with stage.orchestrator("steps: {plan: {memo: off}}") as orchestrator:
         resumed = await orchestrator.resume("t", graph=graph)
     assert resumed.status == "completed"
     assert runs == [("ok", True), ("ok", True)]
     assert stage.asked == ["q"]
-    assert [row.kind for row in rows(stage)] == ["ask", "memo"]
+    assert [row.kind for row in stage.rows()] == ["ask", "memo"]
 
 
 async def test_fifty_tasks_that_ask_the_same_at_once_make_one_call(stage):
     async with stage.orchestrator(MEMO) as orchestrator:
-        results = await asyncio.gather(*(ask(orchestrator) for _ in range(50)))
+        results = await asyncio.gather(*(stage.ask(orchestrator) for _ in range(50)))
     assert stage.asked == ["q"]
     assert sorted(one.cost.total for one in results) == [Money.ZERO] * 49 + [PRICE]
-    assert sum(row.saved.nano for row in rows(stage)) == 49 * PRICE.nano
+    assert sum(row.saved.nano for row in stage.rows()) == 49 * PRICE.nano
 
 
 async def test_when_the_leaders_budget_halts_it_a_waiter_asks_on_its_own(stage):
@@ -138,15 +110,15 @@ async def test_when_the_leaders_budget_halts_it_a_waiter_asks_on_its_own(stage):
 
     policy = MEMO.replace("{memo", "{models: [small], memo")
     async with stage.orchestrator(policy, client=Slow()) as orchestrator:
-        await ask(orchestrator, "p")
+        await stage.ask(orchestrator, "p")
         stage.asked.clear()
         with sqlite3.connect(stage.folder / "ledger.db") as db:
             ((bound,),) = db.execute("SELECT reserve FROM attempts").fetchall()
         db.close()
-        leading = asyncio.create_task(ask(orchestrator, budget=Money(bound * 3 // 2)))
+        leading = asyncio.create_task(stage.ask(orchestrator, budget=Money(bound * 3 // 2)))
         await asked.wait()
-        waiting = asyncio.create_task(ask(orchestrator, budget="0.01"))
-        late = await ask(orchestrator, timeout="1s")
+        waiting = asyncio.create_task(stage.ask(orchestrator, budget="0.01"))
+        late = await stage.ask(orchestrator, timeout="1s")
         assert (late.halt.reason, late.cost.total) == ("timeout", Money.ZERO)
         go.set()
         leader, waiter = await leading, await waiting
@@ -159,7 +131,7 @@ async def test_when_the_leaders_budget_halts_it_a_waiter_asks_on_its_own(stage):
 async def test_pausing_a_task_ends_its_wait_for_another(stage):
     go, asked = asyncio.Event(), asyncio.Event()
 
-    async def node(state: State) -> State:
+    async def node(state):
         asked.set()
         return {"answer": (await step("plan").ask("q", check=until_told)).text}
 
@@ -168,11 +140,11 @@ async def test_pausing_a_task_ends_its_wait_for_another(stage):
         await go.wait()
         return True
 
-    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    graph = stage.graph(node)
     async with stage.orchestrator(MEMO) as orchestrator:
-        leading = asyncio.create_task(ask(orchestrator, graph=graph))
+        leading = asyncio.create_task(stage.ask(orchestrator, graph=graph))
         await asked.wait()
-        waiting = asyncio.create_task(ask(orchestrator, graph=graph, task_id="w"))
+        waiting = asyncio.create_task(stage.ask(orchestrator, graph=graph, task_id="w"))
         await asyncio.sleep(0.2)
         await orchestrator.pause("w")
         paused = await waiting
@@ -182,13 +154,13 @@ async def test_pausing_a_task_ends_its_wait_for_another(stage):
 
 
 async def test_an_agent_that_loops_on_hits_is_stopped_as_one_that_pays(stage):
-    async def node(state: State) -> State:
+    async def node(state):
         while True:
             await step("plan").ask("q")
 
-    graph = StateGraph(State).add_node("ask", node).set_entry_point("ask")
+    graph = stage.graph(node)
     async with stage.orchestrator(f"{MEMO}\nlimits: {{repeats: 3}}") as orchestrator:
-        result = await ask(orchestrator, graph=graph)
+        result = await stage.ask(orchestrator, graph=graph)
     assert result.halt.reason == "repeats"
     assert len(stage.asked) == 1
 
@@ -203,12 +175,12 @@ async def test_a_broken_store_costs_money_and_is_reported_once(stage, harm):
         directory.write_text("a file where the directory should be")
     else:
         async with stage.orchestrator(MEMO) as orchestrator:
-            await ask(orchestrator, "other")
+            await stage.ask(orchestrator, "other")
         for file in directory.rglob("cache.db*"):
             file.write_bytes(b"this is no database" * 99)
     stage.asked.clear()
     async with stage.orchestrator(MEMO) as orchestrator:
-        results = [await ask(orchestrator) for _ in range(3)]
+        results = [await stage.ask(orchestrator) for _ in range(3)]
     assert [one.status for one in results] == ["completed"] * 3
     assert stage.asked == ["q"] * 3
     assert len([event for event in stage.events if isinstance(event, MemoFaulted)]) == 1
@@ -224,14 +196,14 @@ async def test_a_broken_store_costs_money_and_is_reported_once(stage, harm):
 )
 async def test_an_entry_whose_reply_cannot_be_read_is_paid_for_once_more(stage, reply):
     async with stage.orchestrator(MEMO) as orchestrator:
-        await ask(orchestrator)
+        await stage.ask(orchestrator)
     store = DiskStore(stage.folder / "memo")
     store.open()
     for key in store.scan():
         store.put(key, encode(decode(store.get(key), key)._replace(reply=reply)), keep_for_s=60.0)
     store.close()
     async with stage.orchestrator(MEMO) as orchestrator:
-        results = [await ask(orchestrator) for _ in range(3)]
+        results = [await stage.ask(orchestrator) for _ in range(3)]
     assert [one.output["from_memo"] for one in results] == [False, True, True]
     (fault,) = [event for event in stage.events if isinstance(event, MemoFaulted)]
     assert "'plan' cannot be read" in fault.error
@@ -270,6 +242,6 @@ async def test_a_memoized_tool_is_called_once_for_two_tasks_in_a_tool_node(stage
             result = await orchestrator.run(graph, {"messages": []}, agent="a")
             assert result.output["messages"][-1].content == "found it"
     assert calls == ["it"]
-    (row,) = rows(stage)
+    (row,) = stage.rows()
     assert (row.kind, row.cost, row.saved) == ("memo", Money.ZERO, Money(500))
     assert row.step == kind
