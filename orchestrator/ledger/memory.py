@@ -11,6 +11,7 @@ from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
@@ -231,6 +232,21 @@ class MemoryStore(Undoing):
             if starts:
                 found.append(sum((end.cost + end.overrun).nano for end in ends))
         return found[-limit:]
+
+    def courses(self, agent: str, limit: int) -> list[Spent]:
+        """What the last completed tasks of an agent did, attempt by attempt."""
+        done = [it.opening for it, _ in self._tasks.values() if it.status == "completed"]
+        ids = [(it.at, it.scope.task_id) for it in done if it.scope.identity("agent") == agent]
+        root = {
+            member: task_id
+            for _, task_id in sorted(ids)[-limit:]
+            for member in (task_id, *self.descendants(task_id))
+        }
+        return [
+            Spent.of(root[it.task_id], it, end)
+            for attempt_id, (_, it) in self._attempts.items()
+            if it.task_id in root and (end := self._end(attempt_id))
+        ]
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""

@@ -9,6 +9,7 @@ from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     Account,
@@ -192,6 +193,10 @@ class Ledger(Protocol):
 
     async def rests(self, agent: str, step: str, limit: int) -> Sequence[Money]:
         """What the last completed tasks of an agent cost from their first ask of a step on."""
+        ...
+
+    async def courses(self, agent: str, limit: int) -> Sequence[Spent]:
+        """What the last completed tasks of an agent did, attempt by attempt, in their order."""
         ...
 
     async def expire_overdue(self) -> int:

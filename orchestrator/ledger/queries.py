@@ -19,6 +19,7 @@ from orchestrator.ledger import columns, lesson_rows
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.columns import Row
+from orchestrator.ledger.courses import COURSES, Spent, read_courses
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptRecord, TaskHistory, TaskOpening, TaskRecord
 from orchestrator.ledger.rows import (
@@ -251,6 +252,10 @@ class SqlQueries(ABC):
     def rests(self, agent: str, step: str, limit: int) -> list[int]:
         """What an agent's completed tasks cost from their first ask of a step on; no upkeep."""
         return [int(nano or 0) for (nano,) in self._query(_RESTS, (step, agent, limit))]
+
+    def courses(self, agent: str, limit: int) -> list[Spent]:
+        """What the last completed tasks of an agent did, attempt by attempt."""
+        return read_courses(self._query(COURSES, (agent, limit)))
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""

@@ -10,6 +10,7 @@ from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptRecord, TaskHistory, TaskOpening, TaskRecord
 from orchestrator.ledger.rows import (
@@ -162,6 +163,10 @@ class Store(Protocol):
 
         In nano-dollars, one for each task, the tasks inside it included.
         """
+        ...
+
+    def courses(self, agent: str, limit: int) -> list[Spent]:
+        """What the last completed tasks of an agent did, attempt by attempt."""
         ...
 
     def insert_body(self, body: Body) -> None:

@@ -15,6 +15,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
 from orchestrator.ledger import book, correcting, crossings, forgetting, lifecycle
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lesson_rows import check_lessons
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.operation import Answer, Operation, Urgency
@@ -306,6 +307,10 @@ class StoredLedger:
             lambda unit: unit.flushed().rests(agent, step, limit), urgency="read"
         )
         return [Money(nano) for nano in found]
+
+    async def courses(self, agent: str, limit: int) -> Sequence[Spent]:
+        """What the ``limit`` last completed tasks of an agent did, attempt by attempt."""
+        return await self._ask(lambda unit: unit.flushed().courses(agent, limit), urgency="read")
 
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.

@@ -173,11 +173,26 @@ def _beginning(step: str, body: Mapping[str, Any]) -> str:
 def _stage(stage: Mapping[str, Any]) -> str:
     left = stage["money_left"]
     money = "no budget of the task" if left is None else f"${left} left of the task's budget"
-    price = stage.get("price")
-    worth = "" if not price else f", of which a dollar must buy {price:.4g} of log-success"
     dear = f"; too dear for it: {', '.join(stage['too_dear'])}" if stage["too_dear"] else ""
     chosen = f"Asked {stage['chosen']}" if stage["chosen"] else "Asked nobody more"
-    return f"{chosen}, with {money}{worth}{dear}. It was between:"
+    plan = stage.get("plan")
+    ahead = "" if plan is None else f" {_plan(plan)}"
+    return f"{chosen}, with {money}{dear}.{ahead} It was between:"
+
+
+def _plan(plan: Mapping[str, Any]) -> str:
+    price = plan["price"]
+    worth = f"; a dollar must buy {price:.4g} of log-success" if price else ""
+    time = "" if plan["seconds"] is None else f" and {plan['seconds']:.0f} s"
+    said = (
+        f"By how such tasks went, {plan['stops']} more calls are to come after this one, which need"
+        f" ${plan['finish']:.9f}{time} at the least{worth}."
+    )
+    if plan["leave_too_little"]:
+        said += f" Too little for that would be left after {', '.join(plan['leave_too_little'])}."
+    if plan["instead_of"]:
+        said += f" Else {plan['instead_of']} would have been asked."
+    return said
 
 
 def _candidate(each: Mapping[str, Any]) -> str:

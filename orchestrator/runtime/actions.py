@@ -41,8 +41,12 @@ class Action:
     @property
     def name(self) -> str:
         """What is chosen, as it is learned about: model, most output and effort."""
-        settings = self.settings
-        return f"{settings.model}|{settings.max_output_tokens}|{settings.effort or ''}"
+        return action_name(self.settings)
+
+
+def action_name(settings: ModelSettings) -> str:
+    """What is learned about where a model is asked so: model, most output and effort."""
+    return f"{settings.model}|{settings.max_output_tokens}|{settings.effort or ''}"
 
 
 def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tuple[Action, ...]:

@@ -132,6 +132,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
     run, place = asking.run, asking.place
     failures: list[ModelCallError] = []
     await judge_start(run, asking.request, place)
+    await asking.chooser.look_ahead()
     asking.economizes = await heed(run, place, asking.request.step)
     while (action := asking.chooser.next(judged)) is not None:
         stop_if_halted(asking)

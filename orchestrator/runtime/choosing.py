@@ -27,6 +27,7 @@ from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.audits import AFTER_DRIFT, Audit, is_drawn
 from orchestrator.runtime.errand import Errand
+from orchestrator.runtime.foresight import Ahead
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.request import AskRequest, digest
 from orchestrator.runtime.task_run import TaskRun
@@ -55,6 +56,7 @@ class Chooser:
     _counted: Money = Money.ZERO
     _tried: set[str] = field(default_factory=set)
     _below: Money | None = None
+    _ahead: Ahead | None = None
 
     @classmethod
     async def of(cls, errand: Errand) -> Chooser:
@@ -96,6 +98,12 @@ class Chooser:
             self.replies[judged.paid.attempt_id] = judged, seen
         return judged
 
+    async def look_ahead(self) -> None:
+        """See what likely follows this ask, where something limits it and there is a choice."""
+        if len(self.candidates) > 1:
+            foresight = self.errand.run.services.foresight
+            self._ahead = await foresight.ahead(self.errand, self.knowledge)
+
     def next(self, judged: Sequence[Judged]) -> Action | None:
         """Whom to ask next; ``None``: nobody who could help is left."""
         answered = {one.paid.model for one in judged}
@@ -120,13 +128,25 @@ class Chooser:
             below = self.errand.run.policy.steps[self.errand.request.step].below_threshold
             in_hand = _in_hand(judged)
             decision = next_action(expected, in_hand, self.threshold, below, drifted=step.drifted)
-        self._note_stage(expected, affordable, decision.action if decision.verdict == "run" else "")
+        picked = decision.action if decision.verdict == "run" else None
+        plan: dict[str, Any] | None = None
+        if picked is not None and self._ahead is not None:
+            bounds = {one.name: float(one.bound.usd) for one in affordable}
+            picked, plan = self._ahead.heed(picked, expected, bounds, self._settles_for(judged))
+        self._note_stage(expected, affordable, picked)
+        self.stages[-1] |= {} if plan is None else {"plan": plan}
         self._report_hopeless()
-        if decision.verdict != "run":
+        if picked is None:
             return None
-        chosen = next(one for one in affordable if one.name == decision.action)
+        chosen = next(one for one in affordable if one.name == picked)
         self._tried.add(chosen.name)
         return chosen
+
+    def _settles_for(self, judged: Sequence[Judged]) -> float | None:
+        """The worth of the reply that answers if nobody more is asked; ``None``: none does."""
+        in_hand = _in_hand(judged)
+        below = self.errand.run.policy.steps[self.errand.request.step].below_threshold
+        return in_hand.quality if in_hand is not None and below == "best" else None
 
     def can_do_cheaper(self, refused: Action, why: AttemptRefused) -> bool:
         """Whether somebody is left who may fit a budget that ``refused`` did not fit.
