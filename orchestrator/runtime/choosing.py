@@ -110,7 +110,7 @@ class Chooser:
         open_to = [
             one
             for one in self.candidates
-            if one.settings.name not in answered and one.name not in self._tried
+            if one.settings.name not in answered and one.settings.name not in self._tried
         ]
         affordable = [one for one in open_to if self._fits(one)] or open_to
         if self.errand.economizes:
@@ -139,7 +139,7 @@ class Chooser:
         if picked is None:
             return None
         chosen = next(one for one in affordable if one.name == picked)
-        self._tried.add(chosen.name)
+        self._tried.add(chosen.settings.name)
         return chosen
 
     def _settles_for(self, judged: Sequence[Judged]) -> float | None:
@@ -157,7 +157,8 @@ class Chooser:
             return False
         self._below = refused.bound
         return any(
-            one.name not in self._tried and one.bound < refused.bound for one in self.candidates
+            one.settings.name not in self._tried and one.bound < refused.bound
+            for one in self.candidates
         )
 
     def conclude(self, taken: Judged | None) -> None:
@@ -260,7 +261,7 @@ class Chooser:
                 "too_dear": [
                     one.settings.name
                     for one in self.candidates
-                    if one.name not in bounds and one.name not in self._tried
+                    if one.name not in bounds and one.settings.name not in self._tried
                 ],
                 "candidates": [
                     {
