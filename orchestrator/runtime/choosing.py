@@ -31,7 +31,7 @@ from orchestrator.runtime.foresight import Ahead
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.request import AskRequest, digest
 from orchestrator.runtime.task_run import TaskRun
-from orchestrator.runtime.worth import observed, says_same
+from orchestrator.runtime.worth import observed, says_same, told_by_person
 
 
 @dataclass
@@ -165,10 +165,11 @@ class Chooser:
         """Note what was seen and chosen, to learn from and to explain; ``None``: nothing taken."""
         run, request = self.errand.run, self.errand.request
         audit = self._draw(taken)
-        lessons = [
-            self._lesson("observation", attempt_id, _concluded(one, seen, taken).body())
-            for attempt_id, (one, seen) in self.replies.items()
-        ]
+        concluded = [_concluded(one, seen, taken) for one, seen in self.replies.values()]
+        lessons = [self._lesson("observation", one.attempt_id, one.body()) for one in concluded]
+        if taken is not None and self.errand.key in run.answers:
+            told = told_by_person(concluded)
+            lessons += [self._lesson("outcome", one.attempt_id, one.body()) for one in told]
         if self.stages:
             step = self.knowledge.step(self.key)
             body = {
@@ -310,6 +311,8 @@ def version_of(run: TaskRun, request: AskRequest) -> str:
         request.parameters,
         None if check is None else f"{check.__module__}.{getattr(check, '__qualname__', '')}",
     ]
+    if request.prompt_version:
+        parts.append(request.prompt_version)
     return digest(parts, default=str)[:16]
 
 

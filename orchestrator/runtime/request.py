@@ -51,7 +51,8 @@ class AskRequest:
         check: The user's own check, or ``None``.
         parameters: Sampling and other parameters in OpenAI's names.
         labels: What the prompt is labelled as: who may be given the reply by a memo.
-        prompt_version: Which version of the prompt it is, for a memo; not part of the digest.
+        prompt_version: Which version of the prompt it is, for a memo and for what is learned; not
+            part of the digest.
         digest: Digest of messages, tools, schema and parameters: never of model, policy or router
             state.
     """

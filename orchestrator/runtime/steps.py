@@ -58,7 +58,7 @@ class Step:
             labels: What the prompt is labelled as: a memo gives the reply of a ``private`` one to
                 its user only, and keeps nothing of a ``secret`` one.
             prompt_version: To be changed when a reply to the same prompt should be another: a memo
-                keeps the replies of each version apart.
+                keeps the replies of each version apart, and what is learned begins anew.
 
         Raises:
             Halted: If the task's money, time or limits are used up. Let it pass.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.models.protocol import Completion
 from orchestrator.models.scripted import question
-from orchestrator.routing.learning.observation import Observation, signals_of
+from orchestrator.routing.learning.observation import Observation, Outcome, signals_of
 from orchestrator.routing.signals.agreement import agreement
 from orchestrator.routing.signals.structure import parse
 from orchestrator.runtime.judging import Judged
@@ -38,6 +39,23 @@ def observed(
         signals=signals,
         ending=ending,
     )
+
+
+def told_by_person(replies: Sequence[Observation]) -> list[Outcome]:
+    """What a person's answer to the question about an ask's replies says of them.
+
+    Of a reply that was accepted, that it is right; what follows for the others, the log tells.
+    Where the person wrote another, that each is as right as it says the same.
+    """
+    accepted = [one for one in replies if one.taken]
+    return [
+        Outcome(
+            attempt_id=one.attempt_id,
+            score=float(one.taken or bool(one.agrees)),
+            source="person",
+        )
+        for one in accepted or replies
+    ]
 
 
 def says_same(one: Completion, two: Completion) -> bool:

@@ -177,3 +177,49 @@ async def test_no_body_is_kept_among_what_is_learned(stage):
     assert [one.kind for one in lessons] == ["observation", "outcome"]
     assert "question" not in str(lessons)
     assert "'ok'" not in str(lessons)
+
+
+async def outcomes(orchestrator):
+    found = await orchestrator._services.ledger.lessons("research")
+    return [(one.body["source"], one.body["score"]) for one in found if one.kind == "outcome"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("accept", [("person", 1.0)]),
+        ("ok", [("person", 1.0)] * 2),
+        ("something else", [("person", 0.0)] * 2),
+    ],
+)
+async def test_what_a_person_answers_is_an_outcome(stage, answer, told):
+    asking = "steps: {s: {checks: [form: '^ANSWER'], below_threshold: ask}}"
+    async with stage.orchestrator(asking) as orchestrator:
+        halted = await orchestrator.run(GRAPH, {"question": "q"}, agent="a", task_id="t")
+        assert halted.halt.reason == "question"
+        assert await outcomes(orchestrator) == []
+        done = await orchestrator.resume("t", answer=answer)
+        assert done.status == "completed"
+        assert await outcomes(orchestrator) == told
+        again = await orchestrator.run(GRAPH, {"question": "q"}, agent="a", task_id="u")
+        halt = await orchestrator.resume("u", answer="halt")
+        assert (again.halt.reason, halt.halt.reason) == ("question", "confidence")
+        assert await outcomes(orchestrator) == told, "who halts says nothing of the reply"
+
+
+async def test_another_version_of_the_prompt_begins_anew(stage):
+    version = ""
+
+    async def versioned(state: State) -> State:
+        reply = await step("s").ask(state["question"], prompt_version=version)
+        return {"state": reply.confidence_state}
+
+    graph = StateGraph(State).add_node("node", versioned).add_edge(START, "node")
+    async with stage.orchestrator(POLICY) as orchestrator:
+        for number in range(31):
+            done = await orchestrator.run(graph, {"question": f"q{number}"}, agent="a")
+            await orchestrator.feedback(done.task_id, success=True)
+        assert done.output["state"] == "calibrated"
+        version = "2"
+        done = await orchestrator.run(graph, {"question": "q"}, agent="a")
+        assert done.output["state"] == "uncalibrated"

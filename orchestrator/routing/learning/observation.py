@@ -11,8 +11,9 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.routing.estimate.features import read
 from orchestrator.routing.signals.text import prompt_signals
 
-Source = Literal["user", "audit", "judge"]
-"""Who told an outcome: ``feedback()``, an audit drawn at random, a judge."""
+Source = Literal["user", "person", "audit", "judge"]
+"""Who told an outcome: ``feedback()``, a person whom the task asked, an audit drawn at random, a
+judge."""
 
 SHADOW = "audit "
 """How the ask of a reply begins that an audit judged by the one that was taken."""
