@@ -65,7 +65,8 @@ def reserve(
     for demand in demands:
         row = unit.account(demand.account)
         verdict = judge(need, row, demand)
-        waits = verdict == "wait" or must_queue(row.key)
+        # Who needs nothing takes nothing from those who wait.
+        waits = verdict == "wait" or (need > 0 and must_queue(row.key))
         if verdict == "refuse" or (waits and not demand.may_wait):
             raise BudgetShort(demand, row.balance())
         wait_at = wait_at or (row.key if waits else None)

@@ -193,6 +193,17 @@ async def test_a_waiter_that_moves_to_another_account_keeps_its_place_in_the_ord
     await second
 
 
+async def test_who_needs_nothing_waits_behind_nobody(bank, demand):
+    await bank.open_task()
+    await bank.hold(60, demand(100))
+    waiter = await bank.waits(bank.hold(50, demand(100)))
+
+    await asyncio.wait_for(bank.hold(0, demand(100)), 20)
+
+    assert not waiter.done()
+    waiter.cancel()
+
+
 async def test_crossed_paths_do_not_deadlock(bank, demand):
     left, right = (Account("user", f"acme/research/{name}", "total") for name in "ab")
     await bank.open_task()

@@ -1,7 +1,9 @@
 """What is used beside models and tools, in the same ledger and on the same budgets."""
 
 import asyncio
+import threading
 import time
+from concurrent.futures import Future
 from decimal import Decimal
 from typing import TypedDict
 
@@ -130,6 +132,27 @@ async def test_a_charge_never_blocks_the_loop_that_others_need(stage):
         return {}
 
     result = await run(stage, node, "budgets: {task: {limit: 0.04 USD}}\nlimits: {timeout: 20s}")
+    assert result.halt.reason == "budget"
+
+
+async def test_a_charge_waits_behind_nobody_who_waits_for_money(stage):
+    async def node(state: State) -> State:
+        @tool_cost("0.02")
+        async def slow() -> None:
+            await asyncio.sleep(0.01)
+            current_task().charge("egress:eu->us", 1)
+
+        await asyncio.gather(*(slow() for _ in range(4)))
+        return {}
+
+    # On a thread: without it, the loop that it would stop is that of this test.
+    policy = "budgets: {task: {limit: 0.04 USD}}\nlimits: {timeout: 20s}"
+    done = Future()
+    work = threading.Thread(
+        target=lambda: done.set_result(asyncio.run(run(stage, node, policy))), daemon=True
+    )
+    work.start()
+    result = await asyncio.wait_for(asyncio.wrap_future(done), 60)
     assert result.halt.reason == "budget"
 
 
