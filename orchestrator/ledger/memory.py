@@ -208,7 +208,8 @@ class MemoryStore(Undoing):
 
     def crossings(self, accounts: Iterable[str]) -> list[Crossing]:
         """Which thresholds of these accounts were crossed."""
-        return [crossing for crossing in self._crossings if crossing.account in set(accounts)]
+        wanted = set(accounts)
+        return [crossing for crossing in self._crossings if crossing.account in wanted]
 
     def insert_crossing(self, crossing: Crossing, at_us: int) -> None:
         """Store that a threshold was crossed for the first time."""

@@ -120,3 +120,17 @@ async def test_a_reply_that_comes_after_the_run_returned(bank, status, reply):
     await bank.settle(attempt, 1, reply=b"late")
 
     assert await bodies(bank) == (b"" if status == "completed" else INPUT, [reply], None)
+
+
+async def test_a_reply_that_comes_after_completion_is_kept_for_replay_too(store, open_bank, clock):
+    bank = await open_bank(store, keep_bodies=timedelta(days=3))
+    await bank.open_task()
+    attempt = await bank.hold(1)
+    await bank.close_task()
+    await bank.settle(attempt, 1, reply=b"late")
+
+    assert await bodies(bank) == (INPUT, [b"late"], None)
+    clock.advance(days=3)
+    await bank.open_task("task-2")
+    await bank.close_task("task-2")
+    assert await bodies(bank) == (b"", [None], None)

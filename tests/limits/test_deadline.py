@@ -119,3 +119,14 @@ async def test_an_end_can_be_moved_but_not_past_the_parents(clock: HandClock):
     assert child.remaining_s == 15
     child.extend(1000)
     assert child.remaining_s == 60
+
+
+async def test_the_end_that_comes_first_is_the_reason_before_it_has_come(clock: HandClock):
+    outer = Deadline(clock, 60, holder="outer")
+    inner = Deadline(clock, 10, parent=Deadline(clock, None, parent=outer), holder="inner")
+
+    assert inner.halt("plan").holder == "inner"
+    inner.extend(50)
+    assert inner.halt().holder == "outer", "at once: the outermost, as when time is over"
+    inner.extend(-1)
+    assert inner.halt().holder == "inner"

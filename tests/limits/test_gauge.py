@@ -1,6 +1,7 @@
 """Counts stop a task exactly at its limits, across threads, nested tasks and resumes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -330,3 +331,28 @@ def test_an_extension_lets_a_halted_task_go_on():
     longer = Gauge("t1", extended(settings, {"model_calls": 1}), deadline, histories=before)
     assert longer.before_attempt("a", "h2", "k3") is None
     assert longer.before_attempt("a", "h3", "k4") is not None
+
+
+def test_a_hit_is_no_model_call_and_can_still_repeat():
+    limited = gauge(model_calls=1, repeats=2)
+
+    assert limited.before_hit("plan", "h", "k1") is None
+    assert limited.before_hit("plan", "h", "k1") is None, "the same ask"
+    assert limited.before_hit("plan", "h", "k2") is None
+    halt = limited.before_hit("plan", "h", "k3")
+
+    assert halt is not None
+    assert halt.reason == "repeats"
+    assert limited.remaining().model_calls == 1
+
+
+def test_a_resume_counts_a_hit_as_an_ask_only_and_a_tool_not_at_all():
+    hit, tool = (
+        AttemptRecord(replace(made.intent, kind=kind), made.end)
+        for made, kind in [(attempt("k1"), "memo"), (attempt("k2"), "tool")]
+    )
+    resumed = gauge(model_calls=2, repeats=1, histories={"t1": history(hit, tool)})
+
+    assert resumed.remaining().model_calls == 2
+    assert resumed.before_attempt("plan", "h", "k1") is None
+    assert resumed.before_hit("plan", "h", "k2") is not None, "asked once, by the hit"

@@ -1,0 +1,81 @@
+"""Bodies that are sealed on their way in and opened on their way out."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.core.halt import Halt
+from orchestrator.core.money import Money
+from orchestrator.core.sealing import Seal
+from orchestrator.ledger.factory import ledger_from_url
+from orchestrator.ledger.records import AttemptEnd
+from orchestrator.ledger.sealed import SealedLedger
+
+
+class Backwards:
+    """Writes backwards: enough to tell what was sealed."""
+
+    def encrypt(self, data: bytes) -> bytes:
+        return data[::-1]
+
+    def decrypt(self, token: bytes) -> bytes | None:
+        return token[::-1]
+
+
+@pytest.fixture
+async def sealed(sqlite_bank, ledger_path, clock):
+    """The same ledger, for who has the key."""
+    url = f"sqlite:///{ledger_path}"
+    ledger = ledger_from_url(url, clock=clock, seal=Seal(Backwards()))
+    assert isinstance(ledger, SealedLedger)
+    await ledger.open()
+    yield replace(sqlite_bank, ledger=ledger)
+    await ledger.aclose()
+
+
+async def test_bodies_are_sealed_in_the_store_and_open_to_who_has_the_key(
+    sealed, sqlite_bank, demand
+):
+    await sealed.open_task()
+    paid = await sealed.hold(10, demand(100))
+    await sealed.settle(paid, 4, reply=b"a reply")
+    free = sealed.intent(0, kind="memo")
+    end = AttemptEnd(
+        attempt_id=free.attempt_id,
+        end="settled",
+        cost=Money.ZERO,
+        certainty="known",
+        seconds=0.0,
+        at=sealed.clock.now(),
+        reply=b"a hit",
+    )
+    sealed.ledger.hit(free, end, None)
+    await sealed.hold(10, demand(100))
+    await sealed.close_task(status="halted", output=("json", b"so far"))
+
+    opened, kept = await sealed.ledger.task("task-1"), await sqlite_bank.ledger.task("task-1")
+    assert opened.opening.input_body == b'{"question": "why"}'
+    assert opened.output == ("json", b"so far")
+    assert kept.output[1] != b"so far"
+    assert b"question" not in kept.opening.input_body
+
+    def replies(history):
+        return [one.end and one.end.reply for one in history.attempts]
+
+    assert replies(await sealed.ledger.history("task-1")) == [b"a reply", b"a hit", None]
+    assert not {b"a reply", b"a hit"} & set(replies(await sqlite_bank.ledger.history("task-1")))
+    taken = await sealed.ledger.take_over("task-1", owner="process-2")
+    assert taken.opening.input_body == b'{"question": "why"}'
+    assert await sealed.ledger.task("nothing") is None
+
+
+async def test_a_question_is_left_to_the_checkpoint(sealed, sqlite_bank):
+    question = Halt(reason="question", scope="task", limit=None, spent=None, detail="Is it Bob?")
+    await sealed.open_task()
+    await sealed.close_task(status="halted", halt=question)
+
+    assert "Bob" not in (await sqlite_bank.ledger.task("task-1")).halt.detail
+    await sealed.ledger.take_over("task-1", owner="process-2")
+    timeout = replace(question, reason="timeout")
+    await sealed.close_task(status="halted", halt=timeout, epoch=2)
+    assert (await sqlite_bank.ledger.task("task-1")).halt == timeout
