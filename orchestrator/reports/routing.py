@@ -147,6 +147,9 @@ def in_words(choice: Lesson, replies: Sequence[Observation]) -> list[str]:
             f"Reply of {reply.action.split('|', 1)[0]}: checks {checks or 'none'}{confidence}"
             f" ({reply.state}); {'taken' if reply.taken else 'not taken'}; ${reply.cost:.9f}."
         )
+    if len(likely := body.get("likelihoods", {})) > 1:
+        each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
+        said.append(f"How likely each is right, by its checks (uncalibrated): {each}.")
     said.append(f"Answered by {body['taken']}." if body["taken"] else "No reply was taken.")
     return said
 

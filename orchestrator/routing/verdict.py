@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from orchestrator.routing.certificate import State
 from orchestrator.routing.checks import complete
 from orchestrator.routing.checks.result import CheckResult
+from orchestrator.routing.estimate.evidence import posterior
+
+_ALIKE = dict.fromkeys(("schema", "form", "tools"), "shape") | dict.fromkeys(
+    ("agreement", "judge", "logprobs"), "opinion"
+)
+"""Checks that look at the same thing: of each kind only the strongest voice counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +28,16 @@ class Verdict:
             ``None`` if none applied.
         confidence_state: How much ``confidence`` is worth.
         checks: Each check's result, in the order they ran.
+        likelihood: How likely the reply is right by what its checks are worth in general: it puts
+            replies in order while nothing is calibrated, and is told to nobody as a confidence.
+            ``None``: not estimated.
     """
 
     accepted: bool
     confidence: float | None
     confidence_state: State
     checks: tuple[CheckResult, ...]
+    likelihood: float | None = None
 
     @property
     def passed(self) -> dict[str, bool]:
@@ -72,11 +82,22 @@ def calibrated(
     )
 
 
+def with_evidence(verdict: Verdict, prior: float) -> Verdict:
+    """The verdict with the likelihood that the reply is right, before any outcome calibrates it.
+
+    Args:
+        verdict: What the checks say; each is taken to be right eight times in ten.
+        prior: The probability that a reply of this model is right.
+    """
+    results = [(one.name, one.passed) for one in verdict.checks if one.name != complete.NAME]
+    return replace(verdict, likelihood=posterior(prior, results, {}, _ALIKE))
+
+
 def best(verdicts: Sequence[Verdict]) -> int:
     """Index of the reply to take when none was accepted.
 
-    A complete reply beats an incomplete one, then the higher confidence wins, then the model that
-    was asked last: it was the dearest.
+    A complete reply beats an incomplete one, then the higher likelihood wins, or the confidence
+    where none was estimated; then the model that was asked last: it was the dearest.
 
     Raises:
         ValueError: If there are no verdicts.
@@ -86,4 +107,5 @@ def best(verdicts: Sequence[Verdict]) -> int:
 
 def _rank(verdict: Verdict) -> tuple[bool, float]:
     is_complete = verdict.passed.get(complete.NAME, True)
-    return is_complete, -1.0 if verdict.confidence is None else verdict.confidence
+    worth = verdict.confidence if verdict.likelihood is None else verdict.likelihood
+    return is_complete, -1.0 if worth is None else worth

@@ -22,7 +22,7 @@ from orchestrator.routing.learning.outlook import (
     only_action,
     outlooks,
 )
-from orchestrator.routing.verdict import calibrated
+from orchestrator.routing.verdict import best, calibrated, with_evidence
 from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.audits import AFTER_DRIFT, Audit, is_drawn
@@ -89,6 +89,9 @@ class Chooser:
         if confidence is not None:
             verdict = calibrated(judged.verdict, confidence, step.state, self.threshold)
             judged = judged.weighed(verdict)
+        elif not judged.paid.from_memo:
+            prior = self.knowledge.quality(self.key, seen.action, seen.guess).mean
+            judged = judged.weighed(with_evidence(judged.verdict, prior))
         if not judged.paid.from_memo:
             seen = replace(
                 seen,
@@ -144,9 +147,12 @@ class Chooser:
 
     def _settles_for(self, judged: Sequence[Judged]) -> float | None:
         """The worth of the reply that answers if nobody more is asked; ``None``: none does."""
-        in_hand = _in_hand(judged)
-        below = self.errand.run.policy.steps[self.errand.request.step].below_threshold
-        return in_hand.quality if in_hand is not None and below == "best" else None
+        if not judged or (
+            self.errand.run.policy.steps[self.errand.request.step].below_threshold != "best"
+        ):
+            return None
+        verdict = judged[best([one.verdict for one in judged])].verdict
+        return verdict.likelihood or verdict.confidence or 0.0
 
     def can_do_cheaper(self, refused: Action, why: AttemptRefused) -> bool:
         """Whether somebody is left who may fit a budget that ``refused`` did not fit.
@@ -179,6 +185,11 @@ class Chooser:
                 "threshold": self.threshold,
                 "below": run.policy.steps[request.step].below_threshold,
                 "stages": self.stages,
+                "likelihoods": {
+                    one.paid.model: round(one.verdict.likelihood, 4)
+                    for one, _ in self.replies.values()
+                    if one.verdict.likelihood is not None
+                },
                 "taken": None if taken is None else taken.paid.model,
             }
             lessons.append(self._lesson("choice", self.errand.key, body))

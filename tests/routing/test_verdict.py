@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.routing.checks.result import CheckResult
 from orchestrator.routing.halts import confidence_halt
-from orchestrator.routing.verdict import best, combine
+from orchestrator.routing.verdict import best, combine, with_evidence
 
 
 def results(*, complete=True, **passed):
@@ -78,3 +78,22 @@ def test_the_best_rejected_reply_is_complete_then_confident_then_last():
     assert best([poor, fair, cut]) == 1
     assert best([fair, fair]) == 1
     assert best([cut]) == 0
+
+
+def test_evidence_puts_replies_in_order_and_makes_no_probability_of_a_confidence():
+    failed, passed = results(arithmetic=False), results(arithmetic=True)
+    weak, strong = (with_evidence(combine(failed), prior) for prior in (0.5, 0.8))
+    assert (weak.likelihood, strong.likelihood) == (pytest.approx(0.2), pytest.approx(0.5))
+    assert (weak.confidence, weak.confidence_state) == (0.0, "uncalibrated")
+    assert best([strong, weak]) == 0, "of two that failed alike the one more likely right before"
+    assert best([weak, strong]) == 1
+    assert best([with_evidence(combine(passed), 0.5), strong]) == 0, "a check outweighs the model"
+    assert best([with_evidence(combine(results(complete=False, form=True)), 0.99), weak]) == 1
+
+
+def test_checks_of_one_thing_speak_once_and_against_it_first():
+    one = with_evidence(combine(results(form=False)), 0.5).likelihood
+    assert with_evidence(combine(results(form=False, schema=False)), 0.5).likelihood == one
+    assert with_evidence(combine(results(schema=True, form=False)), 0.5).likelihood == one
+    two = with_evidence(combine(results(form=False, arithmetic=False)), 0.5).likelihood
+    assert two < one

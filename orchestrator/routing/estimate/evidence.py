@@ -49,7 +49,8 @@ def posterior(
         prior: The probability before.
         results: The name of each check, and whether it passed; ``None``: it had nothing to say.
         records: What is known of the checks; one that is missing is taken as new.
-        groups: Checks that look at the same thing; of a group only the strongest voice counts.
+        groups: Checks that look at the same thing; of a group only the strongest voice counts, and
+            of equals the one against.
 
     Returns:
         The probability after; no group moves it by more than a factor of 20 in odds.
@@ -60,7 +61,11 @@ def posterior(
             continue
         ratio = records.get(name, CheckRecord()).log_ratio(passed=passed)
         group = (groups or {}).get(name, name)
-        loudest[group] = max(loudest.get(group, 0.0), ratio, key=abs)
+        loudest[group] = max(loudest.get(group, 0.0), ratio, key=_loudness)
     p = min(max(prior, _EDGE), 1 - _EDGE)
     odds = log(p / (1 - p)) + sum(min(max(value, -_CAP), _CAP) for value in loudest.values())
     return 1 / (1 + exp(-odds))
+
+
+def _loudness(ratio: float) -> tuple[float, float]:
+    return round(abs(ratio), 9), -ratio
