@@ -118,11 +118,11 @@ def close_task(unit: UnitOfWork, closing: TaskClosing, keep: timedelta | None) -
         TaskNotFound: If there is no such task.
     """
     task_id = closing.task_id
-    check_owner(unit, task_id, closing.epoch)
     store = unit.flushed()
     record = store.task(task_id)
     if record is None:
         raise not_found(task_id)
+    check_owner(unit, task_id, closing.epoch)
     closed = replace(
         record,
         status=closing.status,

@@ -9,6 +9,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.reading import Total
 from orchestrator.ledger.sqlite import SqliteStore
 
@@ -216,3 +217,30 @@ def test_what_is_no_ledger_cannot_be_read(tmp_path):
         reader_from_url(f"sqlite:///{tmp_path}/empty.db")
     with pytest.raises(LedgerUnavailable, match="cannot be read from here"):
         reader_from_url("memory://")
+
+
+async def test_one_task_is_told_with_what_ran_inside_and_what_it_taught(bank, reader, demand):
+    await bank.open_task()
+    await bank.open_task("task-2", ancestors=("task-1",))
+    await bank.open_task("task-3")
+    held = await bank.hold(40, demand(100))
+    await bank.settle(await bank.hold(10, demand(100), task="task-2"), 4)
+    await bank.settle(await bank.hold(10, demand(100), task="task-3"), 5)
+    await bank.ledger.take_over("task-1", owner="process-2")
+    taught = {"tenant": "research", "step": "plan", "subject": "small", "body": {}}
+    await bank.ledger.teach(
+        [
+            Lesson(kind=kind, task_id="task-1", at=bank.clock.now(), **taught)
+            for kind in ("choice", "outcome")
+        ]
+    )
+
+    assert reader.task("task-1").opening.scope.task_id == "task-1"
+    assert reader.task("nothing") is None
+    assert [one.task_id for one in reader.attempts_of("task-1")] == ["task-1", "task-2"]
+    assert [one.kind for one in reader.lessons_of("task-1")] == ["choice", "outcome"]
+    assert [one.kind for one in reader.lessons("research")] == ["outcome"]
+    assert reader.taught() == ["research"]
+    (doubt,) = reader.doubts()
+    assert (doubt.attempt_id, doubt.reserve) == (held, Money(40))
+    assert list(reader.renewals()) == []
