@@ -93,10 +93,11 @@ def _certificate(step: StepStatus) -> str | None:
         return None
     if found.state != "certified":
         return f"none: {found.labels} audits do not show an error of at most {found.alpha:.3g}"
+    until = f", until {found.expires:%Y-%m-%d}" if found.expires is not None else ""
     return (
         f"at most {found.alpha:.3g} of the accepted are wrong, said with {1 - found.delta:.4g}: "
         f"{found.errors} errors in {found.accepted} of {found.labels} audits, "
-        f"bound {found.bound:.3g}, coverage {found.coverage:.0%}"
+        f"bound {found.bound:.3g}, coverage {found.coverage:.0%}{until}"
     )
 
 

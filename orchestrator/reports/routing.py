@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.core.errors import TaskNotFound
@@ -233,6 +234,7 @@ def _asks(knowledge: Knowledge, key: StepKey) -> list[list[Observation]]:
 def _of_step(
     tenant: str, step: StepKnowledge, asks: list[list[Observation]], told: dict[str, float]
 ) -> StepStatus:
+    step.lapse(datetime.now(UTC))
     scores = _scores(asks, told)
     asks = [replies for replies in asks if not replies[0].is_shadow]  # nobody asked for those
     actions = sorted(

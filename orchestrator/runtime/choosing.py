@@ -84,6 +84,7 @@ class Chooser:
         step = self.knowledge.step(self.key)
         if judged.paid.from_memo and step.fitted is None:
             return judged  # nothing is known of it, and nothing is learned from it
+        step.lapse(self.errand.run.clock.now())
         seen = self._observation(judged)
         confidence = step.confidence(seen)
         if confidence is not None:

@@ -1,12 +1,13 @@
 """What a log teaches: the same to whoever folds it, and no more than it bears out."""
 
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey
+from orchestrator.routing.learning.knowledge import CERTIFIED_FOR, Knowledge, StepKey
 from orchestrator.routing.learning.observation import Observation, Outcome
 from orchestrator.routing.learning.outlook import Quoted, next_action, only_action, outlooks
 
@@ -145,3 +146,26 @@ def test_the_same_log_always_teaches_the_same(log):
         step = knowledge.step(KEY)
         lives.append((step.state, step.drifted, step.confidence(reply(999)), chosen(knowledge)))
     assert lives[0] == lives[1]
+
+
+def test_a_certificate_lapses_until_it_is_shown_anew():
+    knowledge, at = Knowledge(), datetime(2026, 11, 22, tzinfo=UTC)
+
+    def audited(numbers):
+        for number in numbers:
+            seen = reply(number, audited=True)
+            knowledge.fold(seen)
+            knowledge.fold(Outcome(attempt_id=seen.attempt_id, score=1.0, source="audit", at=at))
+
+    audited(range(90))
+    step = knowledge.step(KEY)
+    assert step.state == "certified"
+    assert step.certificate.expires == at + CERTIFIED_FOR
+    step.lapse(at + CERTIFIED_FOR - timedelta(seconds=1))
+    assert step.state == "certified"
+    step.lapse(at + CERTIFIED_FOR)
+    assert step.state == "calibrated"
+    at += 2 * CERTIFIED_FOR
+    audited(range(90, 240))
+    assert step.state == "certified"
+    assert step.certificate.expires == at + CERTIFIED_FOR

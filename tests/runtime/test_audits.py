@@ -92,6 +92,8 @@ async def test_audits_teach_and_certify_what_their_own_half_shows(stage):
     assert found.certificate.state == "certified"
     assert found.certificate.alpha == pytest.approx(0.2)
     assert found.certificate.bound <= 0.2
+    days_left = (found.certificate.expires - stage.events[-1].at).days
+    assert days_left in {89, 90}, "the date is told with it"
     assert found.audits >= 30
     assert found.labels + found.audits == 90, "what fits a confidence never certifies it"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, State, at_most, certify
@@ -22,6 +23,9 @@ MOST_OBSERVATIONS = 10_000
 """Observations of one tenant that are remembered, the newest."""
 DELTA = 0.05
 """The probability that a certificate is false, over all times it is looked for."""
+
+CERTIFIED_FOR = timedelta(days=90)
+"""How long a certificate is believed: worlds change without telling."""
 
 _RECENT = 300
 """Replies of an action that say how often it will be accepted."""
@@ -152,8 +156,18 @@ class StepKnowledge:
         self._summed.clear()
         self._watch()
 
-    def look(self) -> None:
-        """See whether the promise can be certified now, if enough audits came in since."""
+    def lapse(self, now: datetime) -> None:
+        """Drop a certificate whose time is over."""
+        found = self.certificate
+        if found is not None and found.expires is not None and found.expires <= now:
+            self.certificate = None
+
+    def look(self, at: datetime | None = None) -> None:
+        """See whether the promise can be certified now, if enough audits came in since.
+
+        Args:
+            at: When the newest of them did; the certificate's time begins there.
+        """
         promised = _promised(self.threshold)
         if self.fitted is None or promised is None or len(self.audits) < self._look_at:
             return
@@ -170,6 +184,7 @@ class StepKnowledge:
             delta=DELTA / (self.looks * (self.looks + 1)),
             loss="the accepted reply says something else than the audit's",
             scope=self.key.version,
+            expires=at and at + CERTIFIED_FOR,
         )
 
     def hopeless(self, actions: Iterable[str]) -> bool:
@@ -313,7 +328,7 @@ class Knowledge:
                 for action, kept in step.recent.items()
             }
         )
-        step.look()
+        step.look(outcome.at)
 
 
 def _promised(threshold: float | None) -> float | None:

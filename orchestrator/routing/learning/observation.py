@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from zlib import crc32
 
@@ -92,22 +93,24 @@ class Outcome:
         score: 0 to 1.
         source: Who says so.
         weight: Below 1 where a whole task was judged and it is one of several replies.
+        at: When it was told.
     """
 
     attempt_id: str
     score: float
     source: Source
     weight: float = 1.0
+    at: datetime | None = None
 
     def body(self) -> dict[str, Any]:
-        """As a lesson keeps it; the attempt stands beside."""
+        """As a lesson keeps it; the attempt and the time stand beside."""
         return {"score": self.score, "source": self.source, "weight": self.weight}
 
 
 def fact_of(lesson: Lesson) -> Observation | Outcome:
     """The observation or outcome that a lesson keeps."""
     if lesson.kind == "outcome":
-        return Outcome(attempt_id=lesson.subject, **lesson.body)
+        return Outcome(attempt_id=lesson.subject, at=lesson.at, **lesson.body)
     body = dict(lesson.body)
     body["signals"] = tuple(body["signals"])
     return Observation(attempt_id=lesson.subject, step=lesson.step, **body)
