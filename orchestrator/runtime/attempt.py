@@ -3,54 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from orchestrator.budgets.demands import giving_way
-from orchestrator.budgets.halts import budget_halt
 from orchestrator.budgets.settlement import Outcome, Reserve, settle
-from orchestrator.core.errors import Fenced, LedgerUnavailable
-from orchestrator.core.events import AttemptEnded, AttemptStarted
-from orchestrator.core.halt import Halt
 from orchestrator.core.ids import new_attempt_id
-from orchestrator.core.money import Money
 from orchestrator.core.scope import UPKEEP
-from orchestrator.ledger.records import (
-    HALTED_UNSENT,
-    AlreadyEnded,
-    AttemptEnd,
-    AttemptIntent,
-    AttemptKind,
-    AttemptRecord,
-    BudgetShort,
-    TaskSignalled,
-)
+from orchestrator.ledger.records import AttemptEnd, AttemptIntent, AttemptKind, AttemptRecord
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest
 from orchestrator.routing.admission import LaneFull, Ticket
 from orchestrator.runtime.actions import Action
 from orchestrator.runtime.admitting import full_halt
-from orchestrator.runtime.granting import asked
+from orchestrator.runtime.booking import EXPIRY_GRACE, AttemptRefused, book, reserve
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
-from orchestrator.runtime.patience import end_patiently, patiently
 from orchestrator.runtime.slot import Slot
-from orchestrator.runtime.thresholds import look
 
 if TYPE_CHECKING:
     from orchestrator.runtime.task_run import TaskRun
-
-EXPIRY_GRACE = timedelta(seconds=10)
-
-
-class AttemptRefused(Exception):  # noqa: N818 - control flow between attempt and call, never shown
-    """No request may leave, for the reason in ``halt``."""
-
-    def __init__(self, halt: Halt) -> None:
-        """Carry the reason."""
-        super().__init__(halt.detail or halt.reason)
-        self.halt = halt
 
 
 class AttemptTimedOut(ModelCallError):  # noqa: N818 - reads as the state it reports
@@ -99,8 +71,6 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
     finally:
         run.services.admitting.leave(ticket, order.action.settings.endpoint, outcome)
     reply = await _book(run, order, intent, outcome)
-    with suppress(LedgerUnavailable):  # what is booked is: the next to look tells of it
-        await look(run)
     match outcome:
         case ModelCallError():
             raise outcome
@@ -136,15 +106,13 @@ async def _admit(run: TaskRun, order: AttemptOrder) -> Ticket | None:
 
 
 async def _reserved(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
-    """Reserve, and say that the attempt begins."""
+    """Hold the worst case, and foresee by it what the next one may cost."""
     try:
         intent = await _reserve(run, order)
     except BaseException:
         run.gauge.attempt_not_sent()
         raise
-    run.booked(intent.reserve)
     run.outlay.reserved(order.step, intent.reserve)
-    _announce(run, intent)
     return intent
 
 
@@ -159,7 +127,7 @@ async def _sent(run: TaskRun, order: AttemptOrder, intent: AttemptIntent) -> Out
 
 
 async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
-    """Hold the worst case, waiting for money if others may still free it."""
+    """Hold the worst case of the request."""
     now = run.clock.now()
     # What a memo asks anew is of that kind altogether, and no one is to wait for its sake.
     upkeep = cast("AttemptKind | None", run.scope.tags.get(UPKEEP))
@@ -180,34 +148,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         at=now,
         token_bound=order.action.token_bound,
     )
-    if run.admits_nothing():
-        raise AttemptRefused(run.halt_or_timeout(order.step))
-    demands = giving_way(wanted) if upkeep else wanted
-
-    async def reserve() -> AttemptIntent:
-        # What became of an earlier try may not be known: each is an attempt of its own.
-        fresh = replace(intent, attempt_id=new_attempt_id())
-        await run.ledger.reserve(fresh, demands, priority=run.priority)
-        return fresh
-
-    try:
-        async with order.slot.during("waiting", run.deadline.remaining_s):
-            intent = await patiently(run, reserve)
-    except TimeoutError:
-        raise AttemptRefused(run.halt_or_timeout(order.step)) from None
-    except BudgetShort as short:
-        halt = budget_halt(short, need=intent.reserve, step=order.step)
-        raise AttemptRefused(asked(run, halt, intent.reserve)) from short
-    except TaskSignalled as signalled:
-        raise AttemptRefused(run.signalled(signalled.reason)) from None
-    except (Fenced, LedgerUnavailable) as error:
-        run.break_off(error)
-        raise
-    if run.admits_nothing():
-        # The halt came while the grant was on its way: nothing has left, so nothing is owed.
-        await end_patiently(run, _unsent(intent, run))
-        raise AttemptRefused(run.halt_or_timeout(order.step))
-    return intent
+    return await reserve(run, intent, giving_way(wanted) if upkeep else wanted, order.slot)
 
 
 async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
@@ -245,22 +186,11 @@ async def _book(
         at=now,
         reply=None if completion is None else encode(completion),
     )
-    try:
-        await end_patiently(run, end)
-    except AlreadyEnded:
-        error = Fenced(f"{run.scope.task_id} has another owner now.")
-        run.break_off(error)
-        raise error from None
-    except LedgerUnavailable as error:
-        # The money is spent and cannot be booked: the hold stays, and nothing more may happen.
-        run.break_off(error)
-        raise
+    await book(run, intent, end)
     order.slot.cost = end.cost + end.overrun
     run.outlay.took(end.seconds)
-    run.booked(order.slot.cost - intent.reserve)
     run.gauge.after_attempt(AttemptRecord(intent, end).tokens)
     _tell_latch(run, action.settings.endpoint, outcome, overran=bool(end.overrun))
-    _report(run, intent, end)
     if completion is None:
         return None
     believed = replace(completion, usage=booking.usage)
@@ -278,47 +208,3 @@ def _tell_latch(run: TaskRun, endpoint: str, outcome: Outcome, *, overran: bool)
         latch.failed(endpoint, outcome)
     elif isinstance(outcome, Completion):
         latch.succeeded(endpoint)
-
-
-def _announce(run: TaskRun, intent: AttemptIntent) -> None:
-    run.emit(
-        AttemptStarted(
-            at=intent.at,
-            scope=run.scope,
-            attempt_id=intent.attempt_id,
-            step=intent.step,
-            model=intent.model,
-            kind=intent.kind,
-            reserved=intent.reserve,
-        )
-    )
-
-
-def _report(run: TaskRun, intent: AttemptIntent, end: AttemptEnd) -> None:
-    run.emit(
-        AttemptEnded(
-            at=end.at,
-            scope=run.scope,
-            attempt_id=intent.attempt_id,
-            step=intent.step,
-            model=intent.model,
-            kind=intent.kind,
-            cost=end.cost + end.overrun,
-            certainty=end.certainty,
-            seconds=end.seconds,
-            usage=end.usage,
-            error=end.error,
-        )
-    )
-
-
-def _unsent(intent: AttemptIntent, run: TaskRun) -> AttemptEnd:
-    return AttemptEnd(
-        attempt_id=intent.attempt_id,
-        end="released",
-        cost=Money.ZERO,
-        certainty="known",
-        seconds=0.0,
-        at=run.clock.now(),
-        error=HALTED_UNSENT,
-    )

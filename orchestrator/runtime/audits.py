@@ -17,8 +17,8 @@ from orchestrator.models.protocol import ModelCallError
 from orchestrator.policy.records import AuditSettings
 from orchestrator.routing.learning.observation import SHADOW, Observation, Outcome
 from orchestrator.runtime.actions import Action
-from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.beside import close_beside, open_beside
+from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.errand import Errand, obtain
 from orchestrator.runtime.judging import Judged, judge
 from orchestrator.runtime.task_run import TaskRun

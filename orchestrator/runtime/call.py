@@ -15,7 +15,7 @@ from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
 from orchestrator.runtime import renewals
-from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.choosing import Chooser
 from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.journal import JournaledReply

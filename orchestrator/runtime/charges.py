@@ -20,8 +20,9 @@ from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptEnd, BudgetShort, TaskSignalled
 from orchestrator.ledger.validation import MAX_NANO
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
+from orchestrator.runtime.booking import announce, book
 from orchestrator.runtime.held import give_way
-from orchestrator.runtime.priced import Use, announce, book, intend
+from orchestrator.runtime.priced import Use, intend
 from orchestrator.runtime.request import digest
 from orchestrator.runtime.slot import Slot
 from orchestrator.runtime.task_run import TaskRun

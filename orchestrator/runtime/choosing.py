@@ -24,8 +24,8 @@ from orchestrator.routing.learning.outlook import (
 )
 from orchestrator.routing.verdict import best, calibrated, with_evidence
 from orchestrator.runtime.actions import Action, actions
-from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.audits import AFTER_DRIFT, Audit, is_drawn
+from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.foresight import Ahead
 from orchestrator.runtime.judging import Judged

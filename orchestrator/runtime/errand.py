@@ -13,7 +13,8 @@ from orchestrator.ledger.records import AttemptKind
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.models.retry import retrying
 from orchestrator.runtime.actions import Action
-from orchestrator.runtime.attempt import AttemptOrder, AttemptRefused, AttemptTimedOut, perform
+from orchestrator.runtime.attempt import AttemptOrder, AttemptTimedOut, perform
+from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.places import Place

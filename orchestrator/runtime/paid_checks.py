@@ -16,7 +16,7 @@ from orchestrator.models.protocol import Completion, ModelCallError
 from orchestrator.routing.checks import agreement, judge
 from orchestrator.routing.checks.result import CheckResult
 from orchestrator.runtime.actions import Action, actions
-from orchestrator.runtime.attempt import AttemptRefused
+from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.errand import Errand, join_earlier, obtain
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.request import AskRequest, ask_request, digest

@@ -1,4 +1,4 @@
-"""What has a price of its own and asks no model: held, used, booked. Runs on the engine's loop."""
+"""What has a price of its own and asks no model. Runs on the engine's loop."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from orchestrator.budgets.halts import budget_halt
-from orchestrator.core.errors import Fenced, LedgerUnavailable
-from orchestrator.core.events import AttemptEnded, AttemptStarted
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import (
-    AlreadyEnded,
-    AttemptEnd,
-    AttemptIntent,
-    AttemptKind,
-    BudgetShort,
-    TaskSignalled,
-)
-from orchestrator.runtime.attempt import EXPIRY_GRACE, AttemptRefused
+from orchestrator.ledger.records import AttemptIntent, AttemptKind
+from orchestrator.runtime.booking import EXPIRY_GRACE, reserve
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.slot import Slot
 
@@ -66,42 +56,7 @@ async def hold(run: TaskRun, use: Use, slot: Slot, seconds: float) -> AttemptInt
     intent = intend(run, use, seconds)
     if intent.reserve:
         await give_way()
-    if run.admits_nothing():
-        raise AttemptRefused(run.halt_or_timeout(use.step))
-    try:
-        async with slot.during("waiting", run.deadline.remaining_s):
-            await run.ledger.reserve(intent, run.demands(intent.at, finish=False))
-    except TimeoutError:
-        raise AttemptRefused(run.halt_or_timeout(use.step)) from None
-    except BudgetShort as short:
-        raise AttemptRefused(budget_halt(short, need=intent.reserve, step=use.step)) from short
-    except TaskSignalled as signalled:
-        raise AttemptRefused(run.signalled(signalled.reason)) from None
-    except (Fenced, LedgerUnavailable) as error:
-        run.break_off(error)
-        raise
-    run.booked(intent.reserve)
-    announce(run, intent)
-    return intent
-
-
-async def book(run: TaskRun, intent: AttemptIntent, end: AttemptEnd) -> None:
-    """Write the end of a use that was held.
-
-    Raises:
-        LedgerUnavailable, Fenced: If it cannot be recorded.
-    """
-    try:
-        await run.ledger.end(end)
-    except AlreadyEnded:
-        error = Fenced(f"{run.scope.task_id} has another owner now.")
-        run.break_off(error)
-        raise error from None
-    except LedgerUnavailable as error:
-        run.break_off(error)
-        raise
-    run.booked(end.cost + end.overrun - intent.reserve)
-    report(run, intent, end)
+    return await reserve(run, intent, run.demands(intent.at, finish=False), slot)
 
 
 def intend(run: TaskRun, use: Use, seconds: float) -> AttemptIntent:
@@ -120,37 +75,4 @@ def intend(run: TaskRun, use: Use, seconds: float) -> AttemptIntent:
         reserve=use.price,
         expires_at=now + timedelta(seconds=run.deadline.within(seconds)) + EXPIRY_GRACE,
         at=now,
-    )
-
-
-def announce(run: TaskRun, intent: AttemptIntent) -> None:
-    """Tell the listeners that it begins."""
-    run.emit(
-        AttemptStarted(
-            at=intent.at,
-            scope=run.scope,
-            attempt_id=intent.attempt_id,
-            step=intent.step,
-            model=intent.model,
-            kind=intent.kind,
-            reserved=intent.reserve,
-        )
-    )
-
-
-def report(run: TaskRun, intent: AttemptIntent, end: AttemptEnd) -> None:
-    """Tell the listeners how it ended."""
-    run.emit(
-        AttemptEnded(
-            at=end.at,
-            scope=run.scope,
-            attempt_id=intent.attempt_id,
-            step=intent.step,
-            model=intent.model,
-            kind=intent.kind,
-            cost=end.cost + end.overrun,
-            certainty=end.certainty,
-            seconds=end.seconds,
-            error=end.error,
-        )
     )

@@ -19,13 +19,13 @@ from orchestrator.core.money import Money
 from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
-from orchestrator.runtime.attempt import AttemptRefused
 from orchestrator.runtime.bodies import pack
+from orchestrator.runtime.booking import AttemptRefused, announce, book, report
 from orchestrator.runtime.context import TOOL_START, running_task
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.held import HELD, Held
 from orchestrator.runtime.places import Place
-from orchestrator.runtime.priced import Use, announce, book, hold, intend, report
+from orchestrator.runtime.priced import Use, hold, intend
 from orchestrator.runtime.slot import Slot
 from orchestrator.runtime.task_run import TaskRun
 

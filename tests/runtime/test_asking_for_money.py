@@ -7,7 +7,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send, interrupt
 
-from orchestrator import Money, ResumeError, step
+from orchestrator import Money, ResumeError, step, tool_cost
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion
 from orchestrator.testing.fake_clock import FakeClock
@@ -140,3 +140,20 @@ async def test_without_ask_it_halts_and_has_no_question(stage):
         assert halted.halt.reason == "budget"
         with pytest.raises(ResumeError, match="asks nothing"):
             await orchestrator.resume("t", answer="0.01")
+
+
+async def test_a_tool_asks_for_more_too(stage):
+    @tool_cost("0.0002 USD")
+    async def search(query):
+        return "found"
+
+    async def node(state: State) -> State:
+        return {"said": [await search("first"), await search("second")]}
+
+    graph = StateGraph(State).add_sequence([node]).set_entry_point("node")
+    async with stage.orchestrator(ASKS) as orchestrator:
+        halted = await orchestrator.run(graph, {"said": []}, agent="a", task_id="t")
+        assert (halted.halt.reason, halted.halt.step) == ("question", "tool:search")
+        done = await orchestrator.resume("t", answer="0.0003")
+
+    assert (done.status, done.output["said"]) == ("completed", ["found", "found"])

@@ -9,7 +9,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy
 
-from orchestrator import LedgerUnavailable, Money, step
+from orchestrator import LedgerUnavailable, Money, step, tool_cost
 from orchestrator.core.events import LedgerAway
 from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.ledger.store import OutcomeUnknown
@@ -181,3 +181,33 @@ async def test_an_owner_taken_for_dead_meanwhile_says_what_it_cost(stage, outage
         assert await soundness(orchestrator) == ["expired"]
         assert await orchestrator._services.ledger.in_doubt() == []
     assert result.cost.total < Money.from_usd("0.01")
+
+
+async def test_a_tool_waits_for_it_before_and_after_its_call(stage, outage):
+    called = []
+
+    @tool_cost("0.01 USD")
+    async def search(query):
+        called.append(query)
+        if len(called) == 1:
+            outage.is_on = True
+        return "found"
+
+    async def searches(state: State) -> State:
+        await search("goes away at its end")
+        outage.is_on = True
+        return {"out": await search("is away when it begins")}
+
+    graph = StateGraph(State).add_node("node", searches).add_edge(START, "node")
+    async with stage.orchestrator() as orchestrator:
+        running = asyncio.create_task(
+            orchestrator.run(graph, {}, agent="a", task_id="t", timeout="1m")
+        )
+        await outage.last(tries=3)
+        await outage.last(tries=outage.tries + 3)
+        result = await running
+
+        assert (result.status, result.output) == ("completed", {"out": "found"})
+        assert result.cost.total == Money.from_usd("0.02")
+        assert len(called) == 2
+        assert await soundness(orchestrator) == ["settled", "settled"]

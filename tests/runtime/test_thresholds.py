@@ -8,13 +8,14 @@ from typing import Annotated, TypedDict
 import pytest
 from langgraph.graph import StateGraph
 
-from orchestrator import Money, step
+from orchestrator import Money, step, tool_cost
 from orchestrator.core.events import BudgetThresholdCrossed
 from orchestrator.core.scope import Scope
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.records import Account, AttemptIntent, Demand, TaskOpening
 from orchestrator.models.protocol import Completion
+from orchestrator.models.scripted import ScriptedReply
 
 BUDGETS = "budgets: {{team: {{limit: 0.001 USD, at: {at}}}}}\n"
 CHECKED = 'steps: {"*": {checks: [{form: "^right"}]}}\n'
@@ -93,13 +94,11 @@ async def test_of_many_at_once_one_tells(stage, where, request):
 
 async def test_what_is_held_crosses_nothing(stage):
     """A rule at 90 % that fires at a fifth of the budget: reserves are worst cases."""
+    answer = ScriptedReply(text="ok", usage=Usage(1, 1), delay_s=0.05)
 
-    async def answer(_):
-        await asyncio.sleep(0.05)
-        return spends(2)
-
-    async with stage.orchestrator(at("{30%: notify}"), script=answer) as orchestrator:
-        await asyncio.gather(*(orchestrator.run(asking(f"t{n}"), {}, agent="a") for n in range(5)))
+    async with stage.orchestrator(at("{30%: notify}"), script=lambda _: answer) as orchestrator:
+        runs = (orchestrator.run(asking(f"t{n}"), {}, agent="a") for n in range(5))
+        assert {one.status for one in await asyncio.gather(*runs)} == {"completed"}
 
     assert crossings(stage) == []
 
@@ -214,3 +213,17 @@ def intent(now, nano: int):
         expires_at=now,
         at=now,
     )
+
+
+async def test_what_a_tool_crosses_is_told_at_once(stage):
+    @tool_cost("0.0009 USD")
+    async def search(query):
+        return "found"
+
+    async def node(state: State) -> State:
+        return {"said": [await search("it")]}
+
+    graph = StateGraph(State).add_sequence([node]).set_entry_point("node")
+    async with stage.orchestrator(at("{80%: notify}")) as orchestrator:
+        await orchestrator.run(graph, {"said": []}, agent="a")
+    assert len(crossings(stage)) == 1
