@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from statistics import pstdev
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -91,7 +90,7 @@ class Ahead:
             cost=cost,
             most=max(bound, cost),
             seconds=0.0 if known is None else known.seconds,
-            spread=None if taken is None else pstdev(taken.costs),
+            spread=None if known is None else known.spread,
         )
 
     def _noted(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
-from statistics import fmean, pstdev
+from math import ceil, sqrt
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from orchestrator.core.money import NANO_PER_USD
@@ -62,7 +62,7 @@ class Taken:
             cost=mean,
             most=max(self.most, mean),
             seconds=_upper(self.seconds),
-            spread=pstdev(self.costs),
+            spread=sqrt(fmean([(cost - mean) ** 2 for cost in self.costs])),
         )
 
 
@@ -123,7 +123,8 @@ class Courses:
                 rests.append(course[places[nth] + 1 :])
         if len(rests) < ENOUGH:
             return None
-        steps = {stop: self._choices(stop, chances) for rest in rests for stop in rest}
+        stops = dict.fromkeys(stop for rest in rests for stop in rest)
+        steps = {stop: self._choices(stop, chances) for stop in stops}
         plans = [[steps[stop] for stop in rest] for rest in rests]
         plans.sort(key=lambda plan: (cheapest_finish(plan), len(plan)))
         return plans[min(ceil(SHARE * (len(plans) + 1)), len(plans)) - 1]
