@@ -292,11 +292,8 @@ class _Frontier:
         if budget >= self.costs[-1]:
             return 0.0
         if budget < self.costs[0]:
-            lost = -log(_LEAST) / self.costs[0] if self.costs[0] > 0 else inf
-            return max(lost, self._slope(0)) if len(self.costs) > 1 else lost
-        return self._slope(self._segment(budget))
-
-    def _slope(self, i: int) -> float:
+            return -log(_LEAST) / self.costs[0] if self.costs[0] > 0 else inf
+        i = self._segment(budget)
         return (self.values[i + 1] - self.values[i]) / (self.costs[i + 1] - self.costs[i])
 
     def _segment(self, budget: float) -> int:
