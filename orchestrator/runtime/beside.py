@@ -39,6 +39,7 @@ async def open_beside(
         input_type="",
         input_body=b"",
         at=asker.clock.now(),
+        priority="low",
     )
     epoch = await asker.ledger.open_task(opening)
     record = TaskRecord(opening=opening, status="running", epoch=epoch, updated_at=opening.at)
