@@ -7,6 +7,7 @@ reply does not halt for evidence about it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -126,6 +127,9 @@ async def _result(errand: Errand, check: PaidCheck, reply: Completion) -> CheckR
         return CheckResult.not_applicable(check.kind, f"it was refused: {refused.halt.reason}")
     except ModelCallError as error:
         return CheckResult.not_applicable(check.kind, f"nobody answered: {error}")
+    except asyncio.CancelledError:
+        beside.cost = bound  # it goes on to its end, and this is the most that can come of it
+        raise
     finally:
         errand.cost += beside.cost
         if check.limit is not None:

@@ -1,6 +1,8 @@
 """Checks that ask a model: when they are asked, what they cost, and that nothing is paid twice."""
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import TypedDict
 
 import pytest
@@ -12,6 +14,7 @@ from orchestrator.core.events import AttemptStarted
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion, ModelCallError, ToolCall
+from orchestrator.models.scripted import ScriptedReply
 
 JUDGE = "steps: {a: {models: [small, large], checks: [%s judge: {model: large, budget: %s USD}]}}"
 JUDGED = JUDGE % ("", "0.1")
@@ -323,3 +326,29 @@ async def test_a_call_of_a_tool_that_does_not_exist_escalates(stage):
         result = await orchestrator.run(asking(tools=[search]), {}, agent="x")
 
     assert result.output["answer"].startswith("large")
+
+
+async def test_who_stops_waiting_for_a_judge_does_not_give_its_money_back(stage):
+    async def impatient(state):
+        for number in range(6):
+            before = len(judged)
+            asks = asyncio.create_task(step("a").ask(f"What is 2 + {number}?"))
+            while not asks.done() and len(judged) == before:
+                await asyncio.sleep(0.002)
+            asks.cancel()
+            with suppress(asyncio.CancelledError):
+                await asks
+        return {"answer": "done"}
+
+    def script(request):
+        if is_judging(request):
+            judged.append(request)
+            return ScriptedReply(text="{}", usage=Usage(190, 10), delay_s=0.2)
+        return says("5")
+
+    judged = []
+    graph = StateGraph(State).add_node("ask", impatient).set_entry_point("ask")
+    # The worst case of a judgement fits once.
+    async with stage.orchestrator(JUDGE % ("", "0.012"), script=script) as orchestrator:
+        await orchestrator.run(graph, {}, agent="x")
+    assert len(judged) == 1
