@@ -177,10 +177,12 @@ def _print_list(found: list[tuple[TaskRecord, Money]]) -> None:
 
 def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
     from orchestrator.cli.tables import facts, new_table, numbers, print_table, words
+    from orchestrator.ledger.records import UNASKED
 
     opening = record.opening
     cost = sum((one.cost for one in attempts), Money.ZERO)
     hits = [one for one in attempts if one.kind == "memo"]
+    paid = [one for one in attempts if one.kind not in UNASKED]
     saved = sum((one.saved for one in hits), Money.ZERO)
     print_table(
         facts(
@@ -197,7 +199,7 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
                 "policy": opening.policy,
                 "started": f"{opening.at:%Y-%m-%d %H:%M:%S} UTC",
                 "ran": f"{record.running_s:.1f} s in {counted(record.epoch, 'run')}",
-                "cost": f"{cost} in {counted(len(attempts) - len(hits), 'attempt')}",
+                "cost": f"{cost} in {counted(len(paid), 'attempt')}",
                 "memo": f"{counted(len(hits), 'hit')} saved {saved}" if hits else None,
             }
         )

@@ -9,8 +9,10 @@ import pydantic
 import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
+from typer.testing import CliRunner
 
 from orchestrator import step
+from orchestrator.cli.main import app
 from orchestrator.core.errors import ResumeError
 from orchestrator.core.events import AttemptStarted, StepDecided
 from orchestrator.models.protocol import ModelCallError
@@ -276,3 +278,11 @@ async def test_the_answer_is_used_before_a_model_that_was_down_is_asked(stage):
         result = await orchestrator.resume("t", graph=graph_of(asks), answer="accept")
 
     assert result.output["said"] == ["small: It is 5."]
+
+
+async def test_the_answer_of_a_person_is_no_attempt(stage, invoked):
+    async with stage.orchestrator(POLICY, script=lambda _: "It is 5.") as orchestrator:
+        await orchestrator.run(graph_of(asks), {}, agent="x", task_id="t")
+        await orchestrator.resume("t", answer="ANSWER: five")
+    shows = ["task", "show", "t", "--store", stage.store]
+    assert "in 2 attempts" in (await invoked(CliRunner().invoke, app, shows)).output
