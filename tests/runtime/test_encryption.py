@@ -100,7 +100,7 @@ async def test_nothing_said_lies_in_any_file_and_a_resume_goes_on(stage, monkeyp
     assert stage.asked == ["marigold?"]  # journaled, and remembered by the memo
 
 
-@pytest.mark.parametrize("key", ["", SECOND])
+@pytest.mark.parametrize("key", ["", SECOND], ids=["none", "another"])
 async def test_without_the_right_key_nothing_is_read_and_nothing_lost(stage, monkeypatch, key):
     monkeypatch.setenv(VARIABLE, FIRST)
     task_id, _ = await halted(stage)
@@ -191,7 +191,11 @@ async def test_what_is_no_key_is_refused_without_showing_it(stage, monkeypatch):
     assert "marigold" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("key", "said"), [("", "off"), (FIRST, "on"), ("x", "generate_key")])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("", "off"), (FIRST, "on"), ("x", "generate_key")],
+    ids=["none", "one", "no key at all"],
+)
 def test_the_doctor_tells_whether_there_is_a_key(stage, monkeypatch, key, said):
     monkeypatch.setenv(VARIABLE, key)
     done = CliRunner().invoke(app, ["doctor", "--store", stage.store, "--json"])
