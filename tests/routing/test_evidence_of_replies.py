@@ -5,7 +5,6 @@ import math
 import random
 
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.routing.checks.judge import judge_messages, read_judgement
@@ -27,6 +26,15 @@ SEARCH = {
     },
 }
 NOW = {"type": "function", "function": {"name": "now"}}
+
+
+def roc_auc_score(right, scores):
+    """How often what is right has the higher score; equal ones count half."""
+    pairs = list(zip(right, scores, strict=True))
+    good = [score for is_right, score in pairs if is_right]
+    bad = [score for is_right, score in pairs if not is_right]
+    won = sum((one > other) + 0.5 * (one == other) for one in good for other in bad)
+    return won / (len(good) * len(bad))
 
 
 def calling(*calls):
