@@ -89,7 +89,7 @@ class SqliteStore(SqlQueries):
         # Jittered, and not SQLite's own handler: that one sleeps in lock-step and starves some.
         # Short, for a transaction is: who sleeps through its end is overtaken, again and again.
         self._patiently = Retrying(
-            retry=retry_if_exception(_is_busy),
+            retry=retry_if_exception(is_busy),
             wait=wait_random_exponential(multiplier=0.0002, max=0.002),
             stop=stop_after_delay(busy_for_s),
             reraise=True,
@@ -152,7 +152,7 @@ class SqliteStore(SqlQueries):
         try:
             self._connection.execute(statement)
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             self._patiently(self._connection.execute, statement)
 
@@ -285,7 +285,7 @@ class SqliteStore(SqlQueries):
             self._faults(point)
 
 
-def _is_busy(error: BaseException) -> bool:
+def is_busy(error: BaseException) -> bool:
     """Whether another process holds the file; extended codes carry the kind in their low byte."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -31,7 +31,6 @@ from orchestrator.runtime.encryption import sealing
 
 Saver = BaseCheckpointSaver[Any]
 LOCKED_FOR_S = 30.0
-_LOCKED = (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED: the driver is not loaded before it is used
 CHECKPOINTS = "checkpoints.db"
 """The file's name, beside the ledger."""
 Owns = Callable[[], Awaitable[bool]]
@@ -77,24 +76,20 @@ async def _in_file(directory: Path) -> AsyncIterator[Saver]:
     import aiosqlite  # noqa: PLC0415 - a database driver, loaded only once something runs
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver  # noqa: PLC0415 - the same
 
+    from orchestrator.ledger.sqlite import is_busy  # noqa: PLC0415 - the same
+
     async with aiosqlite.connect(_private_file(directory)) as connection:
         await connection.execute("PRAGMA busy_timeout = 30000")
         saver = AsyncSqliteSaver(connection)
         # Changing the journal's mode does not wait for a process that does the same just now.
         await AsyncRetrying(
-            retry=retry_if_exception(_is_locked),
+            retry=retry_if_exception(is_busy),
             stop=stop_after_delay(LOCKED_FOR_S),
             wait=wait_random_exponential(multiplier=0.01, max=0.2),
             reraise=True,
         )(saver.setup)
         await connection.execute("PRAGMA synchronous = NORMAL")
         yield saver
-
-
-def _is_locked(error: BaseException) -> bool:
-    """Whether another process holds the file; extended codes carry the kind in their low byte."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _LOCKED
 
 
 def _private_file(directory: Path) -> str:

@@ -27,7 +27,7 @@ from orchestrator.runtime.actions import Action, actions
 from orchestrator.runtime.audits import AFTER_DRIFT, Audit, is_drawn
 from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.errand import Errand
-from orchestrator.runtime.foresight import Ahead
+from orchestrator.runtime.foresight import Ahead, ahead_of
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.request import AskRequest, digest
 from orchestrator.runtime.task_run import TaskRun
@@ -105,8 +105,7 @@ class Chooser:
     async def look_ahead(self) -> None:
         """See what likely follows this ask, where something limits it and there is a choice."""
         if len(self.candidates) > 1:
-            foresight = self.errand.run.services.foresight
-            self._ahead = await foresight.ahead(self.errand, self.knowledge)
+            self._ahead = await ahead_of(self.errand, self.knowledge)
 
     def next(self, judged: Sequence[Judged]) -> Action | None:
         """Whom to ask next; ``None``: nobody who could help is left."""

@@ -7,10 +7,9 @@ the cheapest way to finish, or buys less than the same money buys later, somebod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from orchestrator.core.money import NANO_PER_USD
 from orchestrator.routing.learning.courses import Courses, Stop
@@ -109,45 +108,29 @@ class Ahead:
         }
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What one run knows of how such tasks went: read once, so that all of it goes by the same."""
+async def ahead_of(errand: Errand, knowledge: Knowledge) -> Ahead | None:
+    """What likely follows an ask; ``None``: nothing limits it, or too few such tasks are known.
 
-    courses: Courses
-    asked: dict[str, set[str]] = field(default_factory=dict)
+    Raises:
+        LedgerUnavailable: If that cannot be read.
+    """
+    run, request = errand.run, errand.request
+    agent = run.scope.identity("agent")
+    has_limit = run.money_left() is not None or run.deadline.remaining_s < inf
+    if not has_limit or agent is None or request.finish:
+        return None
+    page = await run.services.coursebook.page(
+        run, lambda: patiently(run, lambda: run.ledger.courses(agent, TASKS))
+    )
+    before = page.asked.setdefault(request.step, _asked_before(run, request.step))
+    before.add(errand.key)
+    now = Stop(is_own=True, step=request.step, is_asked=True)
 
+    def chances(stop: Stop, costs: Mapping[str, float]) -> Mapping[str, float]:
+        return _chances(run, knowledge, stop, costs)
 
-class Foresight:
-    """Reads how an agent's tasks went, once for each run that has to choose within a limit."""
-
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._seen: WeakKeyDictionary[TaskRun, _Seen] = WeakKeyDictionary()
-
-    async def ahead(self, errand: Errand, knowledge: Knowledge) -> Ahead | None:
-        """What likely follows an ask; ``None``: nothing limits it, or too few such tasks are known.
-
-        Raises:
-            LedgerUnavailable: If that cannot be read.
-        """
-        run, request = errand.run, errand.request
-        agent = run.scope.identity("agent")
-        has_limit = run.money_left() is not None or run.deadline.remaining_s < inf
-        if not has_limit or agent is None or request.finish:
-            return None
-        if run not in self._seen:
-            spent = await patiently(run, lambda: run.ledger.courses(agent, TASKS))
-            self._seen.setdefault(run, _Seen(Courses.of(spent)))
-        seen = self._seen[run]
-        before = seen.asked.setdefault(request.step, _asked_before(run, request.step))
-        before.add(errand.key)
-        now = Stop(is_own=True, step=request.step, is_asked=True)
-
-        def chances(stop: Stop, costs: Mapping[str, float]) -> Mapping[str, float]:
-            return _chances(run, knowledge, stop, costs)
-
-        plan = seen.courses.ahead(now, len(before) - 1, chances)
-        return None if plan is None else Ahead(run, seen.courses, now, plan)
+    plan = page.courses.ahead(now, len(before) - 1, chances)
+    return None if plan is None else Ahead(run, page.courses, now, plan)
 
 
 def _asked_before(run: TaskRun, step: str) -> set[str]:

@@ -22,8 +22,9 @@ class _Unread:
     """Reads nothing: what is erased need not be understood, nor its key be known."""
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        """Refuse."""
-        raise NotImplementedError
+        """Refuse: nothing is written while something is erased."""
+        message = f"erasing writes no checkpoint, but was given a {type(obj).__name__}"
+        raise TypeError(message)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """Nothing."""

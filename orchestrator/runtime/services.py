@@ -21,9 +21,9 @@ from orchestrator.routing.latch import RefusalLatch
 from orchestrator.runtime.admitting import Admitting
 from orchestrator.runtime.background import Background
 from orchestrator.runtime.checkpoints import Saver, open_checkpoints
+from orchestrator.runtime.coursebook import Coursebook
 from orchestrator.runtime.encryption import seal_from_environment
 from orchestrator.runtime.engine import Engine
-from orchestrator.runtime.foresight import Foresight
 from orchestrator.runtime.learner import Learner
 from orchestrator.runtime.memo_home import MemoHome
 
@@ -48,7 +48,7 @@ class Services:
     admitting: Admitting
     emit: Callable[[Event], None]
     is_heard: bool = True
-    foresight: Foresight = field(default_factory=Foresight)
+    coursebook: Coursebook = field(default_factory=Coursebook)
     retry_budgets: dict[str, RetryBudget] = field(default_factory=dict)
 
     def retry_budget(self, model: str) -> RetryBudget:

@@ -59,7 +59,8 @@ class LedgerStoreContract:
     @pytest.fixture
     def make_store(self) -> MakeStore:
         """Overridden by each store."""
-        raise NotImplementedError
+        message = "override the fixture make_store: it gives a function that makes your store"
+        raise NotImplementedError(message)
 
     @pytest.fixture
     def tellers(self, make_store: MakeStore) -> Iterator[tuple[Teller, Teller]]:

@@ -63,17 +63,19 @@ class Subject:
         """One call's two transactions."""
         intent = self._intent(self._clock.now())
         await self._ledger.reserve(intent, self._demands)
-        await self._ledger.end(
-            AttemptEnd(
-                attempt_id=intent.attempt_id,
-                end="settled",
-                cost=Money(COST),
-                certainty="known",
-                seconds=0.1,
-                at=self._clock.now(),
-                reply=_REPLY,
-            )
+        await self._settle(intent)
+
+    async def _settle(self, intent: AttemptIntent) -> None:
+        end = AttemptEnd(
+            attempt_id=intent.attempt_id,
+            end="settled",
+            cost=Money(COST),
+            certainty="known",
+            seconds=0.1,
+            at=self._clock.now(),
+            reply=_REPLY,
         )
+        await self._ledger.end(end)
 
     async def calls(self, count: int, *, at_once: int) -> None:
         """So many calls by so many tasks."""
@@ -94,17 +96,7 @@ class Subject:
                 begun = time.perf_counter()
                 await self._ledger.reserve(intent, self._demands)
                 taken.append((time.perf_counter() - begun) * 1e6)
-                await self._ledger.end(
-                    AttemptEnd(
-                        attempt_id=intent.attempt_id,
-                        end="settled",
-                        cost=Money(COST),
-                        certainty="known",
-                        seconds=0.1,
-                        at=self._clock.now(),
-                        reply=_REPLY,
-                    )
-                )
+                await self._settle(intent)
 
         await asyncio.gather(*(work() for _ in range(at_once)))
         return taken
