@@ -106,3 +106,19 @@ async def test_closing_leaves_no_open_connection_and_opening_again_works(ask_for
 
         await until(lambda: connections(upstream) == 0)
         gc.collect()  # an unclosed session would warn here, and warnings are errors
+
+
+async def test_the_retries_of_libraries_are_off(client, ask_for, monkeypatch):
+    """The transport refuses a hidden retry too; this one is not even tried."""
+    sent = []
+    ask = client._litellm.acompletion
+
+    async def noted(**parameters):
+        sent.append(parameters)
+        return await ask(**parameters)
+
+    monkeypatch.setattr(client._litellm, "acompletion", noted)
+    await client.ask(ask_for())
+
+    assert [one["max_retries"] for one in sent] == [0]
+    assert "num_retries" not in sent[0]
