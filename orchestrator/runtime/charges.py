@@ -74,7 +74,7 @@ def charge(run: TaskRun, resource: str, quantity: Quantity, *, once: bool = True
     wait_s = WAIT_ON_LOOP_S if _on_loop() else inf
     slot = Slot()
     work = _book(run, use, slot, wait_s, is_known=price.over is None)
-    booking: Future[Any] = run.launch(slot, work, key)
+    booking: Future[Any] = run.in_flight.launch(slot, work, key)
     halt: Halt | None = booking.result()
     if halt is not None:
         raise run.refuse(halt, place)

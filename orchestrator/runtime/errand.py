@@ -128,11 +128,11 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
 async def _follow(errand: Errand, order: AttemptOrder) -> JournaledReply:
     """Leave an attempt to the engine and wait for it; whoever stops waiting does not stop it."""
     run = errand.run
-    landing = run.launch(order.slot, perform(run, order), order.key)
+    landing = run.in_flight.launch(order.slot, perform(run, order), order.key)
     try:
         await asyncio.wrap_future(mirror(landing))
     except asyncio.CancelledError:
-        run.withdraw(order.slot)
+        run.in_flight.withdraw(order.slot)
         raise
     errand.cost += order.slot.cost
     return landing.result()

@@ -80,12 +80,12 @@ class Memory:
             return None
         memo = run.services.memos.get()
         try:
-            found = await memo.lookup(ask, waiting=run.until_halted)
+            found = await memo.lookup(ask, waiting=run.halting.until)
             while isinstance(found, Hit):
                 if taken := self._taken(found):
                     return taken
                 again = replace(ask, refused=found.entry)
-                found = await memo.lookup(again, waiting=run.until_halted)
+                found = await memo.lookup(again, waiting=run.halting.until)
         except TimeoutError:
             raise run.refuse(run.halt_or_timeout(self.request.step), self.place) from None
         self._lease = found.lease
@@ -228,7 +228,7 @@ def bind_memoized_tools(run: TaskRun) -> None:
     @asynccontextmanager
     async def waiting() -> AsyncIterator[None]:
         try:
-            async with run.until_halted():
+            async with run.halting.until():
                 yield
         except TimeoutError:
             raise run.refuse(run.halt_or_timeout(None), run.places.here()) from None

@@ -24,4 +24,4 @@ class RunClock:
 
     async def sleep(self, seconds: float) -> None:
         """Return after ``seconds``, or when the run halts."""
-        await self.run.rest(seconds)
+        await self.run.halting.sleep(self.run.clock, seconds)

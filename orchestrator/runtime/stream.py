@@ -70,7 +70,7 @@ class ReplyStream:
             call(self._run, self._request, self._place, on_text=from_engine)
         )
         asking.add_done_callback(lambda _: pieces.put_nowait(None))
-        self._run.keep(asking)
+        self._run.in_flight.keep(asking)
         while (text := await pieces.get()) is not None:
             shown = True
             yield Piece(text)

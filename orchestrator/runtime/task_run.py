@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
@@ -28,12 +26,13 @@ from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import CountedLimit, LimitSettings
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.records import AgentPolicy
+from orchestrator.runtime.alarm import Alarm
 from orchestrator.runtime.engine import mirror
-from orchestrator.runtime.journal import Journal, JournaledReply
+from orchestrator.runtime.in_flight import InFlight
+from orchestrator.runtime.journal import Journal
 from orchestrator.runtime.outlay import Outlay
 from orchestrator.runtime.places import Place, Places
 from orchestrator.runtime.services import Services
-from orchestrator.runtime.slot import Phase, Slot
 
 HARD_STOPS: frozenset[HaltReason] = frozenset({"timeout", "paused", "cancelled"})
 """Reasons for which no further node starts; after others, nodes that ask nothing may still run."""
@@ -60,6 +59,8 @@ class TaskRun:
         parent: The run it is a part of, if it runs inside another task.
         outlay: What its last calls took.
         halt: Why it stops; latched, the first reason stays.
+        halting: Rings when it halts.
+        in_flight: Its attempts and tools on their way.
         cancelled: Set when ``cancel()`` wants the graph itself stopped.
         has_refused: Whether any node was refused.
         committed: What it has reserved and spent, the tasks inside it included.
@@ -82,9 +83,10 @@ class TaskRun:
     parent: TaskRun | None = None
     outlay: Outlay = field(default_factory=Outlay)
     halt: Halt | None = None
+    halting: Alarm = field(default_factory=Alarm)
+    in_flight: InFlight = field(init=False)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
-    _resting: set[Callable[[], object]] = field(default_factory=set)
     places: Places = field(default_factory=Places)
     broken: Fenced | LedgerUnavailable | None = None
     committed: Money = Money.ZERO
@@ -93,12 +95,12 @@ class TaskRun:
     _over: bool = False
     _closed: bool = False
     has_refused: bool = False
-    _slots: set[Slot] = field(default_factory=set)
-    _pending: set[Future[Any]] = field(default_factory=set)
-    _tools: set[Future[None]] = field(default_factory=set)
-    _asking: set[asyncio.Task[Any]] = field(default_factory=set)
     _children: set[TaskRun] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        """Have a place for what will be on its way."""
+        self.in_flight = InFlight(self.services.engine, self.journal)
 
     @property
     def ledger(self) -> Ledger:
@@ -157,14 +159,13 @@ class TaskRun:
             if self.halt is not None:
                 return self.halt
             self.halt = halt
-            children, resting = tuple(self._children), tuple(self._resting)
+            children = tuple(self._children)
         self.emit(TaskHalted(at=self.clock.now(), scope=self.scope, halt=halt))
         for child in children:
             child.latch(halt)
-        for wake in resting:
-            wake()
+        self.halting.ring()
         if self.admits_nothing():
-            self._stop_slots("waiting")
+            self.in_flight.stop("waiting")
         return halt
 
     def started_on(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -176,66 +177,13 @@ class TaskRun:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.cancelled.set)
 
-    async def rest(self, seconds: float) -> None:
-        """Let ``seconds`` pass, or less: a halt ends it."""
-        woken, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        with self._lock:
-            self._resting.add(wake)
-        if self.halt is not None:
-            wake()
-        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
-        waking = asyncio.ensure_future(woken.wait())
-        try:
-            await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            waking.cancel()
-            with self._lock:
-                self._resting.discard(wake)
-
-    @asynccontextmanager
-    async def until_halted(self) -> AsyncIterator[None]:
-        """Wait inside for as long as the task does not halt.
-
-        Raises:
-            TimeoutError: If it halts.
-        """
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as waiting:
-
-            def stop() -> None:
-                if not is_over and not waiting.expired():
-                    waiting.reschedule(loop.time())
-
-            def wake() -> None:
-                loop.call_soon_threadsafe(stop)
-
-            is_over = False
-            with self._lock:
-                self._resting.add(wake)
-                has_halted = self.halt is not None
-            if has_halted:
-                wake()
-            try:
-                yield
-            finally:
-                is_over = True
-                with self._lock:
-                    self._resting.discard(wake)
-
     def cut(self) -> None:
         """Cancel what is on the wire: a deadline or ``cancel()``, nothing else."""
         with self._lock:
             children = tuple(self._children)
         for child in children:
             child.cut()
-        for over in tuple(self._tools):
-            over.cancel()
-        self._stop_slots("waiting", "wire")
+        self.in_flight.cut()
 
     def break_off(self, error: Fenced | LedgerUnavailable) -> None:
         """This run can or may write no more: nothing starts, and nothing that runs commits."""
@@ -325,23 +273,6 @@ class TaskRun:
         self.ledger.mark(self.scope.task_id, "tool_calls", key)
         return None
 
-    # Attempts in flight
-
-    def launch(self, slot: Slot, work: Any, key: str) -> Future[JournaledReply]:
-        """Put an attempt on the engine's loop and keep hold of it until its end."""
-        with self._lock:
-            future: Future[JournaledReply] = self.services.engine.submit(work)
-            self._slots.add(slot)
-            self._pending.add(future)
-            self.journal.in_flight[key] = future
-        future.add_done_callback(lambda done: self._landed(slot, done, key))
-        return future
-
-    def attend(self, over: Future[None]) -> None:
-        """A tool that holds money has started: wait for its end too, unless it is cut."""
-        self._tools.add(over)
-        over.add_done_callback(self._tools.discard)
-
     async def land(self) -> None:
         """Wait until every attempt in flight has come to its end."""
         while pending := self.pending():
@@ -349,11 +280,12 @@ class TaskRun:
             await asyncio.shield(asyncio.wait(mirrors))
 
     def pending(self) -> tuple[Future[Any], ...]:
-        """Attempts that have not come to their end, those of tasks inside this one included."""
+        """What has not come to its end, of tasks inside this one too."""
         with self._lock:
-            own = (*self._pending, *self._tools)
             children = tuple(self._children)
-        return own + tuple(future for child in children for future in child.pending())
+        return self.in_flight.pending() + tuple(
+            future for child in children for future in child.pending()
+        )
 
     def adopt(self, child: TaskRun) -> None:
         """A task runs inside this one from now on."""
@@ -367,33 +299,3 @@ class TaskRun:
         """A task that ran inside this one has returned."""
         with self._lock:
             self._children.discard(child)
-
-    def keep(self, asking: asyncio.Task[Any]) -> None:
-        """Hold on to a stream's ask whose reader may leave before its end."""
-        with self._lock:
-            self._asking.add(asking)
-        asking.add_done_callback(self._forget)
-
-    def withdraw(self, slot: Slot) -> None:
-        """The asker has gone: stop waiting for money; what is on the wire goes on to its end."""
-        self.services.engine.loop.call_soon_threadsafe(slot.stop, "waiting")
-
-    def _forget(self, asking: asyncio.Task[Any]) -> None:
-        with self._lock:
-            self._asking.discard(asking)
-        if not asking.cancelled():
-            # Its reader raises it, or has left: then nobody is to be told.
-            asking.exception()
-
-    def _landed(self, slot: Slot, future: Future[JournaledReply], key: str) -> None:
-        with self._lock:
-            self._slots.discard(slot)
-            self._pending.discard(future)
-            if self.journal.in_flight.get(key) is future:
-                del self.journal.in_flight[key]
-
-    def _stop_slots(self, *phases: Phase) -> None:
-        with self._lock:
-            slots = tuple(self._slots)
-        for slot in slots:
-            self.services.engine.loop.call_soon_threadsafe(slot.stop, *phases)

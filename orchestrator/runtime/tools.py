@@ -217,7 +217,7 @@ class _Calling:
             self.intent = intend(self.run, self.use, seconds)
             announce(self.run, self.intent)
             return None
-        return self.run.launch(self.slot, self._hold(seconds), self.use.key)
+        return self.run.in_flight.launch(self.slot, self._hold(seconds), self.use.key)
 
     def see(self, beginning: Future[Any]) -> None:
         """Wait until the price is held.
@@ -229,7 +229,7 @@ class _Calling:
             beginning.result()
         except AttemptRefused as refused:
             raise self.run.refuse(refused.halt, self.place) from None
-        self.run.attend(self.over)
+        self.run.in_flight.attend(self.over)
 
     def leave(self, beginning: Future[Any]) -> None:
         """Whoever called has gone before it could start: give back what is held."""
@@ -238,7 +238,7 @@ class _Calling:
             if not begun.cancelled() and begun.exception() is None:
                 self._end(self._ending("released", error=WITHDRAWN))
 
-        self.run.withdraw(self.slot)
+        self.run.in_flight.withdraw(self.slot)
         beginning.add_done_callback(release)
 
     @contextmanager
@@ -335,7 +335,7 @@ class _Calling:
         if not self.use.price and not self.settings.journal:
             self._note(self.intent, end)
             return None
-        return self.run.launch(Slot(), self._book(end), self.use.key)
+        return self.run.in_flight.launch(Slot(), self._book(end), self.use.key)
 
     async def _book(self, end: AttemptEnd) -> None:
         assert self.intent is not None
