@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import ClassVar, Self
 
 NANO_PER_USD = 1_000_000_000
+
+EXACT = Context(prec=100)
+"""For decimals that are computed with: no product of a count, a price and a rate is ever rounded,
+also where an agent has lowered the precision of its own context."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,21 +53,27 @@ class Money:
         if not value.is_finite():
             message = f"{amount!r} is no finite amount in USD."
             raise ValueError(message)
-        nano = value.scaleb(9)
-        if nano != nano.to_integral_value():
+        nano, rest = _nano(value)
+        if rest:
             message = f"{amount} USD is finer than one nano-dollar (9 decimals)."
             raise ValueError(message)
-        return cls(int(nano))
+        return cls(nano)
 
     @classmethod
     def from_usd_rounded_up(cls, amount: Decimal) -> Self:
-        """Round a computed amount in USD upward to whole nano-dollars."""
-        return cls(int(amount.scaleb(9).to_integral_value(rounding=ROUND_CEILING)))
+        """Round a computed amount in USD upward to whole nano-dollars, as what is paid is."""
+        nano, rest = _nano(amount)
+        return cls(nano + bool(rest))
+
+    @classmethod
+    def from_usd_rounded_down(cls, amount: Decimal) -> Self:
+        """Round a computed amount in USD down to whole nano-dollars, as what may be spent is."""
+        return cls(_nano(amount)[0])
 
     @property
     def usd(self) -> Decimal:
         """The amount in USD, exactly."""
-        return Decimal(self.nano).scaleb(-9)
+        return Decimal(f"{self.nano}E-9")
 
     def to_json(self) -> str:
         """The amount in USD with all nine decimals, as text: JSON numbers lose digits."""
@@ -87,9 +97,19 @@ class Money:
 
     def __str__(self) -> str:
         """``$1.25``; at least two decimals, no more than needed."""
-        whole, _, decimals = f"{abs(self.usd):.9f}".partition(".")
+        whole, _, decimals = f"{self.usd.copy_abs():.9f}".partition(".")
         sign = "-" if self.nano < 0 else ""
         return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 Money.ZERO = Money(0)
+
+
+def _nano(usd: Decimal) -> tuple[int, int]:
+    """Whole nano-dollars in an amount, and what is left of it.
+
+    In integers: an agent may have lowered the precision of its decimals, which every operation on
+    them in its threads then rounds to.
+    """
+    numerator, denominator = usd.as_integer_ratio()
+    return divmod(numerator * NANO_PER_USD, denominator)

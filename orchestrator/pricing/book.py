@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import localcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.core.money import EXACT
 from orchestrator.pricing.listing import Listing, completed, disagreement
 from orchestrator.pricing.names import ModelName
 from orchestrator.pricing.price import Price
@@ -74,8 +76,9 @@ class PriceBook:
         named = name.genai_provider
         provider = (api_base and self._genai.provider_at(api_base)) or named
         names = (name,) if provider is None or provider == named else name.at_provider(provider)
-        first = self._genai.listing(name, provider, at)
-        return first, next(filter(None, map(self._litellm.listing, names)), None)
+        with localcontext(EXACT):
+            first = self._genai.listing(name, provider, at)
+            return first, next(filter(None, map(self._litellm.listing, names)), None)
 
     def _listed(self, model: str, api_base: str | None, at: datetime) -> Quote | None:
         first, second = self.listings(model, at=at, api_base=api_base)

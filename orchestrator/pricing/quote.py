@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
-from orchestrator.core.money import Money
+from orchestrator.core.money import EXACT, Money
 from orchestrator.core.usage import STANDARD, Usage
 from orchestrator.pricing.price import Price
 
 _PER_MILLION = -6
-
-# Wide enough that no product of a token count and a price is ever rounded: an agent may have
-# lowered the precision of its own context, and rounding happens once, upward, at the end.
-_EXACT = Context(prec=100)
 
 # Dearer than 98 of 100 chat models that price lists know: an estimate should rather stop a task
 # early than overspend. Anyone who finds it too dear knows the price, and can state it.
@@ -105,7 +101,7 @@ class Quote:
             raise ValueError(message)
         tiers = self.service_tiers.get(usage.tier, self.tiers)
         price = next(t.price for t in reversed(tiers) if usage.input_tokens > t.above)
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             per_million = sum(
                 (count * price.of(part) for part, count in self._parts(usage, price)), Decimal(0)
             )
@@ -148,7 +144,7 @@ class Quote:
         # What is asked for may not be there: then the standard tier serves it.
         asked = (*self.tiers, *self.service_tiers.get(self.asked_tier, ()))
         within_reach = [t.price for t in asked if t.above <= input_tokens]
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             per_million = input_tokens * max(
                 p.dearest_input(hour_cache=self.hour_cache, media=self.media) for p in within_reach
             ) + max_output_tokens * max(p.dearest_output for p in within_reach)

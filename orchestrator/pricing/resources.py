@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from math import ceil
 
-from orchestrator.core.money import Money
+from orchestrator.core.money import NANO_PER_USD, Money
 
 MAX_QUANTITY = Decimal(10**15)
 
@@ -29,11 +31,10 @@ class ResourcePrice:
 
     def cost(self, quantity: Decimal) -> Money:
         """What ``quantity`` units cost, rounded upward once."""
-        amount = self.unit * quantity
-        if self.over is None:
-            return Money.from_usd_rounded_up(amount)
-        nano, rest = divmod(amount.scaleb(9), self.over)
-        return Money(int(nano) + bool(rest))
+        # In fractions, which no precision of the agent's own decimals rounds.
+        return Money(
+            ceil(Fraction(self.unit) * Fraction(quantity) * NANO_PER_USD / (self.over or 1))
+        )
 
 
 def read_quantity(quantity: Decimal | float | str) -> Decimal:
