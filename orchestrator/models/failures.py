@@ -74,8 +74,12 @@ def explain(
         return ModelCallError("rejected", f"{model}: nothing was sent: {told}")
     if any(isinstance(link, (httpx.TransportError, aiohttp.ClientError)) for link in chain):
         return ModelCallError("broken", f"{model}: the connection broke: {told}")
-    message = f"{model}: the answer is unreadable: {told}"
-    return ModelCallError("broken", message, status=wire.status)
+    what, status = "the answer is unreadable", wire.status
+    if wire.streaming and (told_status := _told_in_stream(chain[-1])) is not None:
+        what = "the stream told an error"
+        # Its 200 stands, so it may be billed. Sent again it may get through, unless it is refused.
+        status = status if told_status == HTTPStatus.BAD_REQUEST else None
+    return ModelCallError("broken", f"{model}: {what}: {told}", status=status)
 
 
 def _hush(request: ModelRequest) -> Callable[[str], str]:
@@ -171,6 +175,18 @@ def _text(response: httpx.Response) -> str:
         return response.text[:_READ]
     except httpx.ResponseNotRead:
         return ""
+
+
+def _told_in_stream(link: BaseException) -> int | None:
+    """The status of an error that came in the place of the rest of a stream, where it has one.
+
+    LiteLLM's errors that nothing else led to tell of such, and OpenAI's error without a response.
+    """
+    if type(link) is openai.APIError:
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    told = type(link).__module__.partition(".")[0] == "litellm"
+    status = getattr(link, "status_code", None)
+    return status if told and isinstance(status, int) else None
 
 
 def _not_connected(chain: list[BaseException]) -> bool:

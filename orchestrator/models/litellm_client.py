@@ -18,7 +18,17 @@ import httpx
 
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest, ToolCall
 from orchestrator.models.settings import ModelSettings
-from orchestrator.models.wire import StreamTap, Wire, current_wire, read_usage, served_tier, watched
+from orchestrator.models.streamed import StreamedAnswer, logprobs_of, text_of
+from orchestrator.models.wire import (
+    Ends,
+    StreamTap,
+    Wire,
+    current_wire,
+    read_usage,
+    served_tier,
+    telling_errors,
+    watched,
+)
 
 CONNECT_TIMEOUT_S = 10.0
 PREPARATION_TIMEOUT_S = 0.5
@@ -142,8 +152,8 @@ class LiteLLMClient:
             response = await self._send(parameters, wire)
             choice = response.choices[0]
             return Completion(
-                text=_text(choice.message.content),
-                finish_reason=choice.finish_reason,
+                text=text_of(choice.message.content) if wire.text is None else wire.text,
+                finish_reason=wire.unfinished or choice.finish_reason,
                 tool_calls=tuple(
                     ToolCall(call.id, call.function.name, call.function.arguments)
                     for call in choice.message.tool_calls or ()
@@ -152,7 +162,7 @@ class LiteLLMClient:
                 if wire.reported_usage
                 else None,
                 served_model=wire.served_model,
-                logprobs=_logprobs(choice),
+                logprobs=logprobs_of(choice),
             )
 
     async def _ask_stream(
@@ -163,12 +173,13 @@ class LiteLLMClient:
         on_text: Callable[[str], None],
     ) -> Completion:
         parameters |= {"stream": True, "stream_options": {"include_usage": True}}
-        answer = _StreamedAnswer()
+        answer = StreamedAnswer()
         with border:
             response = await self._send(parameters, wire)
         try:
             with border:
                 tap = await _tap(response)
+            wire.streaming = True
             pieces = aiter(response)
             while True:
                 with border:
@@ -183,7 +194,7 @@ class LiteLLMClient:
         if not tap.finished:
             message = f"{parameters['model']}: the stream ended before its end"
             raise ModelCallError(kind="broken", message=message)
-        return answer.completion(tap)
+        return answer.completion(tap, wire)
 
     def _parameters(self, request: ModelRequest, wire: Wire) -> dict[str, Any]:
         settings = request.settings
@@ -250,43 +261,6 @@ class LiteLLMClient:
         return _NO_KEY if any(name.endswith("_API_KEY") for name in missing) else None
 
 
-class _StreamedAnswer:
-    """Puts the pieces of a streamed answer together."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._calls: dict[int, dict[str, str]] = {}
-        self._finish_reason = "stop"
-        self._logprobs: list[float] = []
-
-    def take(self, chunk: Any) -> str:  # noqa: ANN401 - LiteLLM's own record
-        """Add a chunk; its text, if any, comes back."""
-        if not chunk.choices:
-            return ""
-        choice = chunk.choices[0]
-        self._finish_reason = choice.finish_reason or self._finish_reason
-        for part in choice.delta.tool_calls or ():
-            call = self._calls.setdefault(part.index, {"id": "", "name": "", "arguments": ""})
-            call["id"] = part.id or call["id"]
-            call["name"] = part.function.name or call["name"]
-            call["arguments"] += part.function.arguments or ""
-        text = _text(choice.delta.content)
-        self._texts.append(text)
-        self._logprobs += _logprobs(choice)
-        return text
-
-    def completion(self, tap: StreamTap) -> Completion:
-        """The whole, with what the wire says of it."""
-        return Completion(
-            text="".join(self._texts),
-            finish_reason=self._finish_reason,
-            tool_calls=tuple(ToolCall(**call) for _, call in sorted(self._calls.items())),
-            usage=tap.usage and replace(tap.usage, tier=tap.tier or tap.usage.tier),
-            served_model=tap.served_model,
-            logprobs=tuple(self._logprobs),
-        )
-
-
 class _Border:
     """A ``with`` block in which LiteLLM works; whatever it raises leaves as ``ModelCallError``."""
 
@@ -323,22 +297,6 @@ async def _tap(response: Any) -> StreamTap:  # noqa: ANN401 - LiteLLM's own wrap
     return tap
 
 
-def _logprobs(choice: Any) -> tuple[float, ...]:  # noqa: ANN401 - LiteLLM's own record
-    """The log-probability of each token of the text; empty if the provider told none."""
-    told = getattr(choice, "logprobs", None)
-    tokens = getattr(told, "content", None) or ()
-    return tuple(float(one.logprob) for one in tokens)
-
-
-def _text(content: object) -> str:
-    if content is None:
-        return ""
-    if not isinstance(content, str):
-        message = f"the answer's content is {type(content).__name__}, not text"
-        raise TypeError(message)
-    return content
-
-
 def _region_parameter(settings: ModelSettings) -> str:
     provider = settings.model.partition("/")[0]
     try:
@@ -359,10 +317,17 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     """Import LiteLLM without its network access, keep it quiet, and watch its transport."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm  # noqa: PLC0415 - costs seconds and thousands of modules
+    from litellm.litellm_core_utils import core_helpers  # noqa: PLC0415 - as above
     from litellm.llms.custom_httpx.aiohttp_transport import (  # noqa: PLC0415 - as above
         LiteLLMAiohttpTransport,
     )
-    from litellm.llms.ollama.common_utils import OllamaModelInfo  # noqa: PLC0415 - as above
+    from litellm.llms.ollama.chat.transformation import (  # noqa: PLC0415 - as above
+        OllamaChatCompletionResponseIterator,
+    )
+    from litellm.llms.ollama.common_utils import (  # noqa: PLC0415 - as above
+        OllamaError,
+        OllamaModelInfo,
+    )
 
     from orchestrator.models.failures import explain  # noqa: PLC0415 - imports openai
 
@@ -380,8 +345,14 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
     # After each answer of a model on Ollama, LiteLLM asks the server what the model can do: without
     # any timeout, and on the loop where every other ask waits. Nothing here needs to know.
     ollama: Any = OllamaModelInfo
+    lines: Any = OllamaChatCompletionResponseIterator
+    words: Any = core_helpers
     with _LOADING:
         ollama.get_model_info = _unknown_model
+        if not isinstance(table := words._FINISH_REASON_MAP, Ends):  # noqa: SLF001 - all words pass it
+            words._FINISH_REASON_MAP = Ends(table)  # noqa: SLF001 - as above
+        if not hasattr(lines.chunk_parser, "__wrapped__"):
+            lines.chunk_parser = telling_errors(lines.chunk_parser, OllamaError)
         if not hasattr(transport.handle_async_request, "__wrapped__"):
             transport.handle_async_request = watched(transport.handle_async_request)
     return litellm, explain

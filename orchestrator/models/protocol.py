@@ -55,7 +55,8 @@ class Completion:
     Attributes:
         text: The reply's text; empty if it only calls tools.
         tool_calls: Tools the model wants called.
-        finish_reason: Why it ended (``stop``, ``length``, ``tool_calls``, ``content_filter``).
+        finish_reason: Why it ended (``stop``, ``length``, ``tool_calls``, ``content_filter``), or
+            the provider's own word where the reply is none of these (``malformed_model_output``).
         usage: What the provider itself said; ``None`` if it said nothing readable. Never invented.
         served_model: The model the provider says it served.
         logprobs: The log-probability of each token of the text, if the provider told them.

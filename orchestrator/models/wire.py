@@ -27,6 +27,18 @@ from orchestrator.models.rates import RateReport, rate_report
 _ACCOUNTS = ("usage", "usageMetadata", "prompt_eval_count", "meta", "metrics")
 
 
+# Why a reply ended that is no reply: words that LiteLLM takes for ``stop``. From the references of
+# Mistral, Gemini and Vertex, Anthropic, Bedrock, vLLM, Ollama, Cohere, DeepSeek, GLM, OpenRouter.
+_UNFINISHED = frozenset({
+    "error", "model_length",
+    "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "MODEL_ARMOR",
+    "pause_turn", "model_context_window_exceeded",
+    "malformed_model_output", "malformed_tool_use",
+    "abort", "load", "unload",
+    "ERROR", "ERROR_LIMIT", "USER_CANCEL", "insufficient_system_resource", "network_error",
+})  # fmt: skip
+
 # Providers' words for the tier that everyone gets.
 _TIERS: Mapping[str, str] = MappingProxyType(
     {"auto": STANDARD, "default": STANDARD, "on_demand": STANDARD, "scale": STANDARD}
@@ -47,6 +59,8 @@ class Wire:
         rates: What that answer says about the provider's limits.
         body: The answer as the provider wrote it, or ``None`` (streams; nothing readable).
         withdrawn: The ask was cancelled: nothing may be sent any more.
+        streaming: The answer has begun and comes in pieces.
+        unfinished: The provider's own word for why the reply is not finished, if LiteLLM has none.
     """
 
     posted: set[str] = field(default_factory=set)
@@ -54,6 +68,8 @@ class Wire:
     rates: RateReport | None = None
     body: Mapping[str, Any] | None = None
     withdrawn: bool = False
+    streaming: bool = False
+    unfinished: str | None = None
 
     def log(self, details: Mapping[str, Any]) -> None:
         """Keep the provider's own answer; LiteLLM calls this with all it knows of a call."""
@@ -77,8 +93,40 @@ class Wire:
         """The model named in the answer."""
         return None if self.body is None else served_model(self.body)
 
+    @property
+    def text(self) -> str | None:
+        """All the text of an answer in parts, of which LiteLLM keeps the last; ``None``: no parts.
+
+        Mistral answers so where it thinks or names its sources.
+        """
+        choices = None if self.body is None else self.body.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return None
+        parts = _field(_field(choices[0], "message"), "content")
+        if not isinstance(parts, list):
+            return None
+        texts = (_field(part, "text") for part in parts if _field(part, "type") == "text")
+        return "".join(text for text in texts if isinstance(text, str))
+
 
 current_wire: ContextVar[Wire | None] = ContextVar("current_wire", default=None)
+
+
+class Ends(dict[str, str]):
+    """LiteLLM's table of why replies end, which tells the asking coroutine the provider's own word.
+
+    LiteLLM maps onto OpenAI's few words, and what does not fit becomes ``stop``: a reply that the
+    provider calls broken would pass for a finished one.
+    """
+
+    def get(self, word: str, default: Any = None) -> Any:  # noqa: ANN401 - as in dict
+        """What LiteLLM calls ``word``."""
+        if word not in _UNFINISHED:
+            return super().get(word, default)
+        if (wire := current_wire.get()) is not None:
+            wire.unfinished = word
+        return "stop"
+
 
 Send = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
 
@@ -109,6 +157,21 @@ def watched(send: Send) -> Send:
         return response
 
     return handle_async_request
+
+
+def telling_errors(parse: Callable[..., Any], error: Callable[..., Exception]) -> Any:  # noqa: ANN401 - takes its place
+    """Wrap a method that reads a piece of a stream, so that it raises the error the piece tells of.
+
+    LiteLLM's reader of Ollama's lines looks for a message in them all.
+    """
+
+    @wraps(parse)
+    def chunk_parser(reader: Any, chunk: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever class owns the method
+        if (told := chunk.get("error")) is not None:
+            raise error(status_code=500, message=str(told), headers={})
+        return parse(reader, chunk)
+
+    return chunk_parser
 
 
 class StreamTap:

@@ -5,18 +5,16 @@ Bedrock's stream from AWS's description of the event stream encoding; none was r
 account.
 """
 
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pytest
 from aiohttp import web
 
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import ModelCallError, ModelRequest
 from orchestrator.models.settings import ModelSettings
+from orchestrator.testing.upstream.shapes import DONE, chat, chunk, frame, line
 
 PAGE = "<html>bad gateway</html>"
 
@@ -39,48 +37,6 @@ class Shape:
     content_type: str = "text/event-stream"
 
 
-def event(body) -> bytes:
-    return b"data: %s\n\n" % orjson.dumps(body)
-
-
-def line(body) -> bytes:
-    return orjson.dumps(body) + b"\n"
-
-
-def frame(kind: str, body, message_type: str = "event") -> bytes:
-    """One message of AWS's event stream: lengths, a checksum, headers, the payload, a checksum."""
-    named = {
-        f":{message_type}-type": kind,
-        ":content-type": "application/json",
-        ":message-type": message_type,
-    }
-    headers = b"".join(
-        bytes([len(name)])
-        + name.encode()
-        + b"\x07"
-        + struct.pack(">H", len(value))
-        + value.encode()
-        for name, value in named.items()
-    )
-    payload = orjson.dumps(body)
-    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
-    return message + struct.pack(">I", zlib.crc32(message))
-
-
-def chat(usage, **more):
-    message = {"role": "assistant", "content": "Paris"} | more
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    whole = {"id": "c1", "object": "chat.completion", "created": 1, "model": "served"}
-    return whole | {"choices": [choice]} | ({"usage": usage} if usage else {})
-
-
-def chunk(delta, finish_reason=None, **more):
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "served"}
-    return head | {"choices": [choice]} | more
-
-
 def mistral() -> Shape:
     """https://docs.mistral.ai/api: the last piece ends the stream and carries the usage."""
     usage = {"prompt_tokens": 16, "completion_tokens": 34, "total_tokens": 50}
@@ -89,9 +45,9 @@ def mistral() -> Shape:
         model="mistral/mistral-small-latest",
         whole=chat(usage),
         stream=(
-            event(chunk({"role": "assistant", "content": ""})) + event(chunk({"content": "Paris"})),
-            event(chunk({"content": ""}, "stop")),
-            event(chunk({"content": ""}, "stop", usage=usage)) + b"data: [DONE]\n\n",
+            chunk({"role": "assistant", "content": ""}) + chunk({"content": "Paris"}),
+            chunk({"content": ""}, "stop"),
+            chunk({"content": ""}, "stop", usage=usage) + DONE,
         ),
         usage=Usage(16, 34),
         overloaded=error | {"message": "Rate limit", "type": "rate_limited", "code": "1300"},
@@ -114,11 +70,11 @@ def vllm() -> Shape:
         model="hosted_vllm/Qwen/Qwen3-8B",
         whole=chat(usage, reasoning_content="France. Its capital."),
         stream=(
-            event(chunk({"role": "assistant", "content": ""}))
-            + event(chunk({"reasoning_content": "France. Its capital."}))
-            + event(chunk({"content": "Paris"})),
-            event(chunk({"content": ""}, "stop")),
-            event(chunk({}) | {"choices": [], "usage": usage}) + b"data: [DONE]\n\n",
+            chunk({"role": "assistant", "content": ""})
+            + chunk({"reasoning_content": "France. Its capital."})
+            + chunk({"content": "Paris"}),
+            chunk({"content": ""}, "stop"),
+            chunk({}, choices=[], usage=usage) + DONE,
         ),
         usage=Usage(36, 20, cached_input_tokens=32),
         overloaded={"error": error | {"message": "Busy", "type": "Overloaded", "code": 429}},
