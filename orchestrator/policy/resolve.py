@@ -222,5 +222,6 @@ def _step(step: StepDocument, name: str, root: Node) -> StepSettings:
         below_threshold=step.below_threshold,
         lane=step.lane,
         timeout_s=step.timeout,
+        latency_price=step.latency_price,
         **checks,
     )

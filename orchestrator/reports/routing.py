@@ -178,6 +178,8 @@ def _stage(stage: Mapping[str, Any]) -> str:
     left = stage["money_left"]
     money = "no budget of the task" if left is None else f"${left} left of the task's budget"
     dear = f"; too dear for it: {', '.join(stage['too_dear'])}" if stage["too_dear"] else ""
+    if slow := stage.get("too_slow"):
+        dear += f"; too slow for the {stage['seconds_left']:.1f} s left: {', '.join(slow)}"
     chosen = f"Asked {stage['chosen']}" if stage["chosen"] else "Asked nobody more"
     plan = stage.get("plan")
     ahead = "" if plan is None else f" {_plan(plan)}"
@@ -201,10 +203,18 @@ def _plan(plan: Mapping[str, Any]) -> str:
 
 def _candidate(each: Mapping[str, Any]) -> str:
     cost = "unknown cost" if each["cost"] is None else f"expected ${each['cost']:.9f}"
+    said = f"{each['model']}: {cost}, at most ${each['bound']}"
+    if (cache := each.get("cache", 0.0)) > 0:
+        said += f"; its provider still holds the last prompt, which takes {cache:.0%} off"
+    elif cache < 0:
+        said += f"; {-cache:.0%} of it for keeping the prompt"
+    if each.get("seconds") is not None:
+        said += f"; {each['seconds']:.1f} s"
+        said += f", which count as ${each['waiting']:.9f}" if each["waiting"] else ""
+        said += f", in time with {each['in_time']:.2f}" if each["in_time"] < 1 else ""
     return (
-        f"{each['model']}: {cost}, at most ${each['bound']}; accepted with probability"
-        f" {each['accepted']:.2f}, right with {each['quality']:.2f} (at least {each['lower']:.2f}),"
-        f" from {each['seen']} replies"
+        f"{said}; accepted with probability {each['accepted']:.2f}, right with"
+        f" {each['quality']:.2f} (at least {each['lower']:.2f}), from {each['seen']} replies"
     )
 
 

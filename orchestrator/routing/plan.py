@@ -26,7 +26,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import exp, inf, log, sqrt
+from math import inf, log, sqrt
 
 _MARGIN = 2.33
 """Deviations of the cost of a finish that are kept; exceeded with a probability of .01."""
@@ -167,38 +167,6 @@ def cheapest_finish(plan: Plan, share: float = 1.0) -> float:
 def quickest_finish(plan: Plan, share: float = 1.0) -> float:
     """How long the plan takes at most if every step takes the quickest choice."""
     return share * sum(min(choice.seconds for choice in step) for step in plan)
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The price of money where nobody knows how many steps are to come.
-
-    It rises when steps cost more than their share and falls when they cost less (exponentiated
-    gradient on the dual; a share is what is left over the steps hoped for).
-
-    Attributes:
-        price: Success (in `log p`) that one unit of cost must buy; above 0.
-        rate: How quickly it follows.
-    """
-
-    price: float
-    rate: float = 0.5
-
-    def after(self, cost: float, share: float) -> Pace:
-        """The price after a step that cost `cost` and should have cost `share`, above 0."""
-        return Pace(self.price * exp(self.rate * min(cost / share - 1, 1.0)), self.rate)
-
-    def pick(self, now: Step, budget: float, *, seconds: float = inf) -> Pick:
-        """Choose at this price among the choices that fit."""
-        possible = [c for c in now if _within(c.most, budget) and c.seconds <= seconds]
-        scores = tuple((c.name, _value(c) - self.price * c.cost) for c in possible)
-        best = max(
-            zip(possible, scores, strict=True),
-            key=lambda one: (one[1][1], -one[0].cost),
-            default=None,
-        )
-        names = tuple(choice.name for choice in possible)
-        return Pick(best[0] if best else None, self.price, names, 0.0, scores)
 
 
 @dataclass(frozen=True, slots=True)

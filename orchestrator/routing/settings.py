@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from orchestrator.core.money import Money
@@ -100,6 +101,7 @@ class StepSettings:
         below_threshold: What happens when no candidate is accepted.
         lane: The lane its attempts go by; ``None``: none.
         timeout_s: Seconds one attempt may take; ``None``: the limits' ``attempt_timeout``.
+        latency_price: What a second of waiting counts for where models are compared, USD.
     """
 
     confidence: float | None = None
@@ -113,6 +115,7 @@ class StepSettings:
     below_threshold: BelowThreshold = "best"
     lane: str | None = None
     timeout_s: float | None = None
+    latency_price: Decimal = Decimal(0)
 
 
 DEFAULT_STEP = StepSettings()

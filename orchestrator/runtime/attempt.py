@@ -154,6 +154,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
 async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
     """Send the request and see how it ends; never longer than the attempt may take."""
     own_s, left_s = run.attempt_timeout_s(order.step), run.deadline.remaining_s
+    since = run.clock.monotonic()
     try:
         async with order.slot.during("wire", min(own_s, left_s)):
             return await run.client.ask(order.request, on_text=order.on_text)
@@ -161,6 +162,8 @@ async def _on_wire(run: TaskRun, order: AttemptOrder) -> Outcome:
         return "timed_out" if run.halt is None and own_s < left_s else "cancelled"
     except ModelCallError as error:
         return error
+    finally:
+        order.slot.wire_s = run.clock.monotonic() - since
 
 
 async def _book(
@@ -187,7 +190,7 @@ async def _book(
         reply=None if completion is None else encode(completion),
     )
     await book(run, intent, end)
-    order.slot.cost = end.cost + end.overrun
+    order.slot.cost, order.slot.attempt_id = end.cost + end.overrun, intent.attempt_id
     run.outlay.took(end.seconds)
     run.gauge.after_attempt(AttemptRecord(intent, end).tokens)
     _tell_latch(run, action.settings.endpoint, outcome, overran=bool(end.overrun))

@@ -81,13 +81,13 @@ class Audit:
         try:
             paid = await obtain(beside, self.other, kind="audit")
             judged = await judge(beside, paid)
-            self._note(run, judged, float(beside.cost.usd))
+            self._note(run, judged, beside)
         except (AttemptRefused, Halted, ModelCallError) as refused:
             error = refused
         await close_beside(run, error)
         return error is None
 
-    def _note(self, run: TaskRun, other: Judged, cost: float) -> None:
+    def _note(self, run: TaskRun, other: Judged, beside: Errand) -> None:
         """What the comparison says; an incomplete or failing reference says nothing."""
         lessons, subject = [], self.seen.attempt_id
         if self.is_shadow:
@@ -95,11 +95,16 @@ class Audit:
                 self.seen, other, self.other.name, self.errand.request, ask=f"{SHADOW}{subject}"
             )
             subject = seen.attempt_id
-            lessons.append(
-                self._lesson(
-                    run, "observation", subject, replace(seen, taken=False, agrees=None, cost=cost)
-                )
+            seen = replace(
+                seen,
+                taken=False,
+                agrees=None,
+                cost=float(beside.cost.usd),
+                seconds=beside.seconds,
+                saved=0.0,
+                warm=False,
             )
+            lessons.append(self._lesson(run, "observation", subject, seen))
         elif not other.verdict.accepted:
             return
         score = float(says_same(self.taken.paid.completion, other.paid.completion))

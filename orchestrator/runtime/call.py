@@ -139,6 +139,8 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
         try:
             paid = await obtain(asking, action, kind="escalation" if judged else "ask")
         except AttemptRefused as refused:
+            if asking.chooser.was_late(refused):
+                continue
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
             if not judged and run.halt is None and asking.chooser.can_do_cheaper(action, refused):
@@ -148,6 +150,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
             if asking.shown:
                 raise
             failures.append(error)
+            asking.chooser.failed(action)
             continue
         judged.append(await asking.weigh(paid))
         if judged[-1].verdict.accepted or asking.on_text is not None:
@@ -234,7 +237,7 @@ def _below_threshold(
         message = f"Every model of step {step!r} rejected the request: {failures[-1]}"
         raise ModelRejected(message) from failures[-1]
     reasons = "; ".join(str(one) for one in failures) or "no candidate may be asked now"
-    halt = Halt(
+    halt = asking.chooser.late or Halt(
         reason="no_model",
         scope="task",
         step=step,

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.core.events import ThresholdUnreached
+from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson, LessonKind
@@ -17,6 +18,7 @@ from orchestrator.routing.learning.observation import Observation
 from orchestrator.routing.learning.outlook import (
     Outlook,
     Quoted,
+    Time,
     guesses,
     next_action,
     only_action,
@@ -29,8 +31,9 @@ from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.foresight import Ahead, ahead_of
 from orchestrator.runtime.judging import Judged
-from orchestrator.runtime.request import AskRequest, digest
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.request import digest
+from orchestrator.runtime.stages import late_halt, stage_of
+from orchestrator.runtime.whole_cost import Quotes
 from orchestrator.runtime.worth import observed, says_same, told_by_person
 
 
@@ -45,6 +48,7 @@ class Chooser:
         threshold: The confidence that the step asks for.
         replies: What was judged so far, by attempt.
         stages: What was chosen so far, and why.
+        late: The halt if nobody is left who can answer in the time that is left.
     """
 
     errand: Errand
@@ -53,7 +57,10 @@ class Chooser:
     threshold: float | None
     replies: dict[str, tuple[Judged, Observation]] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
+    late: Halt | None = None
     _counted: Money = Money.ZERO
+    _counted_s: float = 0.0
+    _failed: list[Observation] = field(default_factory=list)
     _tried: set[str] = field(default_factory=set)
     _below: Money | None = None
     _ahead: Ahead | None = None
@@ -64,7 +71,9 @@ class Chooser:
         run, request = errand.run, errand.request
         return cls(
             errand=errand,
-            key=StepKey(run.scope.agent, request.step, version_of(run, request)),
+            key=StepKey(
+                run.scope.agent, request.step, request.version(run.policy.version_of(request.step))
+            ),
             knowledge=await run.services.learner.knowledge(run.scope.tenant, run),
             threshold=run.policy.steps[request.step].confidence,
         )
@@ -75,9 +84,14 @@ class Chooser:
         return actions(self.errand.run, self.errand.request)
 
     @cached_property
+    def quotes(self) -> Quotes:
+        """What they are expected to take."""
+        return Quotes(self.errand)
+
+    @cached_property
     def guessed(self) -> dict[str, float]:
         """What is believed of each candidate without any outcome."""
-        return guesses([_quoted(action) for action in self.candidates])
+        return guesses([_priced(action) for action in self.candidates])
 
     def weigh(self, judged: Judged) -> Judged:
         """Hold a reply's calibrated confidence against the threshold, once there is one."""
@@ -120,10 +134,12 @@ class Chooser:
             affordable = [] if judged else affordable[:1]
         if not affordable:
             return None
-        step = self.knowledge.step(self.key)
-        expected = outlooks(
-            self.knowledge, self.key, list(map(_quoted, affordable)), self.threshold
-        )
+        step, left_s = self.knowledge.step(self.key), self.errand.run.deadline.remaining_s
+        known = self._outlooks(affordable, left_s)
+        expected = [one for one in known if one.least_s <= left_s]
+        if not expected:
+            self.late = late_halt(self.errand.run, self.key.step, known)
+            return None
         if self.errand.on_text is not None:
             held = self.threshold if step.fitted is not None else None
             decision = only_action(expected, held)
@@ -136,14 +152,38 @@ class Chooser:
         if picked is not None and self._ahead is not None:
             bounds = {one.name: float(one.bound.usd) for one in affordable}
             picked, plan = self._ahead.heed(picked, expected, bounds, self._settles_for(judged))
-        self._note_stage(expected, affordable, picked)
+        self._note_stage(known, affordable, picked)
         self.stages[-1] |= {} if plan is None else {"plan": plan}
         self._report_hopeless()
         if picked is None:
             return None
         chosen = next(one for one in affordable if one.name == picked)
+        self.errand.needs_s = next(one.least_s for one in expected if one.action == picked)
         self._tried.add(chosen.settings.name)
+        self.quotes.chosen(chosen)
         return chosen
+
+    def failed(self, action: Action) -> None:
+        """Note what asking in vain cost: it is the cost of asking that action, not the next one."""
+        cost, seconds = self._taken_since()
+        if not cost:
+            return
+        self._failed.append(
+            replace(
+                self._blank(action.name, float(cost.usd)),
+                attempt_id=self.errand.last_id,
+                ask=self._ask,
+                seconds=seconds,
+                taken=False,
+                replied=False,
+            )
+        )
+
+    def _outlooks(self, among: Sequence[Action], left_s: float) -> list[Outlook]:
+        settings = self.errand.run.policy.steps[self.errand.request.step]
+        quoted = [self.quotes.of(one, self.candidates[-1]) for one in among]
+        time = Time(left_s, float(settings.latency_price))
+        return outlooks(self.knowledge, self.key, quoted, self.threshold, time)
 
     def _settles_for(self, judged: Sequence[Judged]) -> float | None:
         """The worth of the reply that answers if nobody more is asked; ``None``: none does."""
@@ -153,6 +193,14 @@ class Chooser:
             return None
         verdict = judged[best([one.verdict for one in judged])].verdict
         return verdict.likelihood or verdict.confidence or 0.0
+
+    def was_late(self, why: AttemptRefused) -> bool:
+        """Whether the wait for a place or for money left one model too little time: not all."""
+        run = self.errand.run
+        if why.halt.reason != "timeout" or run.halt is not None or not run.deadline.remaining_s:
+            return False
+        self.late = why.halt
+        return True
 
     def can_do_cheaper(self, refused: Action, why: AttemptRefused) -> bool:
         """Whether somebody is left who may fit a budget that ``refused`` did not fit.
@@ -172,7 +220,8 @@ class Chooser:
         run, request = self.errand.run, self.errand.request
         audit = self._draw(taken)
         concluded = [_concluded(one, seen, taken) for one, seen in self.replies.values()]
-        lessons = [self._lesson("observation", one.attempt_id, one.body()) for one in concluded]
+        noted = [*self._failed, *concluded]
+        lessons = [self._lesson("observation", one.attempt_id, one.body()) for one in noted]
         if taken is not None and self.errand.key in run.answers:
             told = told_by_person(concluded)
             lessons += [self._lesson("outcome", one.attempt_id, one.body()) for one in told]
@@ -238,57 +287,59 @@ class Chooser:
         left = None if self.errand.request.finish else self.errand.run.money_left()
         return left is None or action.bound <= left
 
-    def _cost(self, judged: Judged) -> Money:
-        """What a reply cost with all that was done to get and to check it."""
-        before, self._counted = self._counted, self.errand.cost
-        return max(judged.paid.cost, self._counted - before)
+    def _taken_since(self) -> tuple[Money, float]:
+        """What was paid and waited since this was asked last: all that one model brought about."""
+        cost, seconds = self.errand.cost - self._counted, self.errand.seconds - self._counted_s
+        self._counted, self._counted_s = self.errand.cost, self.errand.seconds
+        return cost, seconds
+
+    @property
+    def _ask(self) -> str:
+        return f"{self.errand.run.scope.task_id} {self.errand.key}"
+
+    def _blank(self, action: str, cost: float) -> Observation:
+        return Observation(
+            attempt_id="",
+            ask="",
+            agent=self.key.agent,
+            step=self.key.step,
+            version=self.key.version,
+            action=action,
+            passed=False,
+            threshold=self.threshold,
+            guess=self.guessed.get(action, 0.5),
+            cost=cost,
+        )
 
     def _observation(self, judged: Judged) -> Observation:
         paid = judged.paid
         action = next((one for one in self.candidates if one.settings.name == paid.model), None)
         name = paid.model if action is None else action.name
-        blank = Observation(
-            attempt_id=paid.attempt_id,
-            ask="",
-            agent=self.key.agent,
-            step=self.key.step,
-            version=self.key.version,
-            action=name,
-            passed=False,
-            threshold=self.threshold,
-            guess=self.guessed.get(name, 0.5),
-            cost=float(self._cost(judged).usd),
-        )
-        ask = f"{self.errand.run.scope.task_id} {self.errand.key}"
-        return observed(blank, judged, name, self.errand.request, ask=ask)
+        since, seconds = self._taken_since()
+        cost = max(paid.cost, since)
+        blank = replace(self._blank(name, float(cost.usd)), seconds=seconds)
+        if action is not None and not paid.from_memo:
+            saved = self.quotes.answered(action, paid, cost)
+            blank = replace(blank, saved=float(saved.usd), warm=self.quotes.was_warm(action))
+        return observed(blank, judged, name, self.errand.request, ask=self._ask)
 
     def _note_stage(
         self, expected: Sequence[Outlook], affordable: Sequence[Action], chosen: str | None
     ) -> None:
-        bounds = {one.name: one.bound.to_json() for one in affordable}
-        left = self.errand.run.money_left()
+        run, bounds = self.errand.run, {one.name: one.bound for one in affordable}
         self.stages.append(
-            {
-                "money_left": None if left is None else left.to_json(),
-                "too_dear": [
+            stage_of(
+                expected,
+                bounds,
+                chosen,
+                money_left=run.money_left(),
+                seconds_left=run.deadline.remaining_s,
+                too_dear=[
                     one.settings.name
                     for one in self.candidates
                     if one.name not in bounds and one.settings.name not in self._tried
                 ],
-                "candidates": [
-                    {
-                        "model": one.name,
-                        "accepted": round(one.accepted, 4),
-                        "quality": round(one.quality, 4),
-                        "lower": round(one.lower, 4),
-                        "cost": None if one.cost == float("inf") else one.cost,
-                        "bound": bounds[one.action],
-                        "seen": one.seen,
-                    }
-                    for one in expected
-                ],
-                "chosen": next((one.name for one in expected if one.action == chosen), None),
-            }
+            )
         )
 
     def _report_hopeless(self) -> None:
@@ -312,22 +363,7 @@ def _any_of(errand: Errand, count: int) -> int:
     return int(digest([errand.run.scope.task_id, errand.key])[:8], 16) % count
 
 
-def version_of(run: TaskRun, request: AskRequest) -> str:
-    """Digest of all that makes a reply of this step what it is, but for what is asked this time."""
-    check = request.check
-    parts = [
-        run.policy.version_of(request.step),
-        request.tools,
-        request.schema,
-        request.parameters,
-        None if check is None else f"{check.__module__}.{getattr(check, '__qualname__', '')}",
-    ]
-    if request.prompt_version:
-        parts.append(request.prompt_version)
-    return digest(parts, default=str)[:16]
-
-
-def _quoted(action: Action) -> Quoted:
+def _priced(action: Action) -> Quoted:
     cost = None if action.expected is None else float(action.expected.usd)
     return Quoted(action=action.name, name=action.settings.name, cost=cost)
 

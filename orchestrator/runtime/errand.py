@@ -20,6 +20,7 @@ from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.rest import RunClock
+from orchestrator.runtime.slot import Slot
 from orchestrator.runtime.task_run import TaskRun
 
 OnText = Callable[[str], None]
@@ -37,7 +38,10 @@ class Errand:
         on_text: Told of each piece of a streamed reply.
         shown: Whether a piece was told.
         cost: What it has cost so far.
+        seconds: How long it was on the wire so far.
+        last_id: The attempt that ended last; empty: none did.
         economizes: Whether only the cheapest is asked, and no check that costs.
+        needs_s: How long who is asked needs at the least, so that a later call would be in vain.
         logprobs: Whether the log-probabilities of its replies are wanted.
     """
 
@@ -48,6 +52,9 @@ class Errand:
     on_text: OnText | None = None
     shown: bool = False
     cost: Money = Money.ZERO
+    seconds: float = 0.0
+    last_id: str = ""
+    needs_s: float = 0.0
     logprobs: bool = False
     economizes: bool = False
 
@@ -103,6 +110,7 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
             request=request.to(action.settings, logprobs=errand.logprobs),
             finish=request.finish,
             on_text=errand.show if errand.on_text is not None else None,
+            slot=Slot(needs_s=errand.needs_s),
         )
         try:
             return await _follow(errand, order)
@@ -114,7 +122,9 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
             raise
 
     def may_retry() -> bool:
-        return not (errand.shown or run.halt or isinstance(error, AttemptTimedOut))
+        if errand.shown or run.halt or isinstance(error, AttemptTimedOut):
+            return False
+        return run.deadline.remaining_s >= errand.needs_s
 
     remaining_s = run.deadline.remaining_s
     return await retrying(
@@ -135,4 +145,6 @@ async def _follow(errand: Errand, order: AttemptOrder) -> JournaledReply:
         run.in_flight.withdraw(order.slot)
         raise
     errand.cost += order.slot.cost
+    errand.seconds += order.slot.wire_s
+    errand.last_id = order.slot.attempt_id or errand.last_id
     return landing.result()

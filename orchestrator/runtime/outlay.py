@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import TaskHistory
+from orchestrator.runtime.prompt_cache import PromptCaches
 
 REMEMBERED = 4
 """How many calls tell of the next one: an agent's loop has few steps."""
@@ -16,8 +17,13 @@ REMEMBERED = 4
 
 @dataclass(slots=True)
 class Outlay:
-    """The worst cases, and the times, of the last calls. Safe across threads."""
+    """The worst cases, and the times, of the last calls. Safe across threads.
 
+    Attributes:
+        prompts: What providers hold of their prompts; another process would come too late for it.
+    """
+
+    prompts: PromptCaches = field(default_factory=PromptCaches)
     _reserves: deque[tuple[str, Money]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _steps: set[str] = field(default_factory=set)

@@ -132,6 +132,7 @@ async def _result(errand: Errand, check: PaidCheck, reply: Completion) -> CheckR
         raise
     finally:
         errand.cost += beside.cost
+        errand.seconds += beside.seconds
         if check.limit is not None:
             run.purse.settle(step, bound, beside.cost)
     return check.read(reply, answer.completion)

@@ -69,6 +69,24 @@ class AskRequest:
     prompt_version: str = ""
     digest: str
 
+    def version(self, policy_version: str) -> str:
+        """Digest of all that makes a reply to it what it is, but for what is asked this time.
+
+        Args:
+            policy_version: Digest of what the policy says of its step.
+        """
+        check = self.check
+        parts = [
+            policy_version,
+            self.tools,
+            self.schema,
+            self.parameters,
+            None if check is None else f"{check.__module__}.{getattr(check, '__qualname__', '')}",
+        ]
+        if self.prompt_version:
+            parts.append(self.prompt_version)
+        return digest(parts, default=str)[:16]
+
     def to(self, settings: ModelSettings, *, logprobs: bool = False) -> ModelRequest:
         """The request as it is sent to one model."""
         return ModelRequest(

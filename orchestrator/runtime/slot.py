@@ -21,10 +21,16 @@ class Slot:
     Attributes:
         phase: ``waiting`` for money (nothing has left), on the ``wire``, or neither.
         cost: What was booked, once it is.
+        attempt_id: The attempt, once it is.
+        needs_s: How long it needs on the wire at the least: it waits no longer than leaves that.
+        wire_s: How long it was on the wire, by the runtime's clock.
     """
 
     phase: Phase = "ordered"
     cost: Money = Money.ZERO
+    attempt_id: str = ""
+    needs_s: float = 0.0
+    wire_s: float = 0.0
     _timer: asyncio.Timeout | None = None
     _opened_at: float = field(default_factory=time.monotonic)
 
@@ -36,6 +42,8 @@ class Slot:
             TimeoutError: When they are over, or :meth:`stop` ended the phase.
         """
         self.phase = phase
+        if phase == "waiting":
+            seconds -= self.needs_s
         try:
             async with asyncio.timeout(seconds) as self._timer:
                 yield

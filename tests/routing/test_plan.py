@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.routing.plan import Choice, Pace, cheapest_finish, pick
+from orchestrator.routing.plan import Choice, cheapest_finish, pick
 
 CHEAP = Choice(name="cheap", success=0.6, cost=1, most=1.5, seconds=1)
 MIDDLE = Choice(name="middle", success=0.8, cost=4, most=6, seconds=2)
@@ -193,13 +193,3 @@ def test_a_known_scatter_is_outlived():
                 break
             left -= min(source.lognormvariate(-0.07, 0.37), 3.0) * found.choice.cost
     assert halted <= 4
-
-
-def test_without_a_known_length_the_price_follows_the_pace():
-    pace, now = Pace(0.01), step(0.7, 0.85, 0.95)
-    assert pace.after(3, 1).price > pace.price > pace.after(0.2, 1).price
-    assert pace.after(1, 1) == pace
-    assert Pace(1.0).pick(now, 50).choice.name == "small"
-    assert Pace(1e-6).pick(now, 50).choice.name == "large"
-    assert Pace(1e-6).pick(now, 19.9).choice.name == "medium"
-    assert Pace(1e-6).pick(now, 0.5).choice is None

@@ -16,6 +16,11 @@ from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion, ModelCallError, ToolCall
 from orchestrator.models.scripted import ScriptedReply
 
+MODELS = """
+models:
+  small: {model: openai/small, max_output_tokens: 10, price: {input: 1, output: 1}}
+  large: {model: openai/large, max_output_tokens: 10, price: {input: 10, output: 10}}
+"""
 JUDGE = "steps: {a: {models: [small, large], checks: [%s judge: {model: large, budget: %s USD}]}}"
 JUDGED = JUDGE % ("", "0.1")
 AGREED = "steps: {a: {models: [small, large], checks: [agreement]}}"
@@ -219,12 +224,23 @@ async def test_two_cheap_replies_that_do_not_lead_to_the_dearest_which_needs_no_
 
 
 async def test_a_second_reply_may_come_from_another_model(stage):
+    policy = AGREED.replace("[agreement]", "[agreement: other]")
+    other = "  other: {model: openai/other, max_output_tokens: 10, price: {input: 2, output: 2}}\n"
+    async with stage.orchestrator(
+        policy, script=lambda _: says("5"), models=MODELS + other
+    ) as orchestrator:
+        result = await orchestrator.run(asking(), {}, agent="x")
+
+    assert [one.model for one in result.attempts] == ["small", "other"]
+    assert kinds(stage) == ["ask", "agreement"]
+
+
+async def test_a_check_that_is_dearer_than_the_strong_model_is_not_worth_asking_the_weak_one(stage):
     policy = AGREED.replace("[agreement]", "[agreement: large]")
     async with stage.orchestrator(policy, script=lambda _: says("5")) as orchestrator:
         result = await orchestrator.run(asking(), {}, agent="x")
 
-    assert [one.model for one in result.attempts] == ["small", "large"]
-    assert kinds(stage) == ["ask", "agreement"]
+    assert [one.model for one in result.attempts] == ["large"]
 
 
 async def test_the_cheaper_of_two_paid_checks_comes_first_and_may_spare_the_other(stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator
@@ -16,6 +17,7 @@ from orchestrator.policy.forms import (
     NAME,
     NOT_BUILT,
     PROBABILITY,
+    UNIT_PRICE,
     words,
 )
 from orchestrator.policy.values import off_is_nothing
@@ -102,6 +104,12 @@ class StepDocument(Document):
     )
     memo: Annotated[MemoDocument | None, BeforeValidator(off_is_nothing)] = key(
         "When an accepted reply answers again; `off`, the default, asks each time."
+    )
+    latency_price: Annotated[Decimal, UNIT_PRICE] = key(
+        "What each second until a reply counts for where models are compared: a slower one must be"
+        " so much cheaper. It is no cost, and nothing is booked for it.",
+        default=Decimal(0),
+        example="0.001 USD",
     )
     lane: Annotated[str | None, NAME] = key(
         "The lane its attempts go by, by its name under `lanes:`.", example="heavy"

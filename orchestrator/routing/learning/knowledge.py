@@ -17,6 +17,7 @@ from orchestrator.routing.drift import DriftAlarm
 from orchestrator.routing.estimate.counts import Estimate, Ladder
 from orchestrator.routing.learning.fitted import Fitted
 from orchestrator.routing.learning.observation import Observation, Outcome, Source
+from orchestrator.routing.learning.record import Record
 from orchestrator.routing.learning.refit import NEWEST, refit
 
 MOST_OBSERVATIONS = 10_000
@@ -82,6 +83,7 @@ class StepKnowledge:
     _summed: dict[tuple[str, float | None], tuple[float, float, float]] = field(
         default_factory=dict
     )
+    _records: dict[str, Record] = field(default_factory=dict)
     _fit_at: int = CALIBRATED_FROM
     _look_at: int = _FIRST_LOOK
 
@@ -107,6 +109,7 @@ class StepKnowledge:
             self._watch()
         kept = self.recent.setdefault(reply.action, deque(maxlen=_RECENT))
         kept.append((reply, self._worth(reply)))
+        self._records.pop(reply.action, None)
         self._summed.clear()
 
     def accepts(self, action: str, threshold: float | None) -> tuple[float, float]:
@@ -121,6 +124,12 @@ class StepKnowledge:
         """What an action's replies cost on average, in USD; `None`: never asked."""
         _, seen, cost = self._sums(action, None)
         return cost / seen if seen else None
+
+    def record(self, action: str) -> Record:
+        """What asking an action took; nothing if it was never asked."""
+        if action not in self._records:
+            self._records[action] = Record.of(reply for reply, _ in self.recent.get(action, ()))
+        return self._records[action]
 
     def label(self, reply: Observation, score: float, source: Source) -> None:
         """Take in the outcome, 0 to 1, of a reply that passed."""

@@ -46,8 +46,12 @@ class Observation:
         state: What that belief was worth.
         propensity: The probability with which it was asked for, audits below 1.
         audited: Whether it was drawn for an audit, before its outcome was seen.
-        cost: USD.
-        seconds: From request to reply.
+        cost: USD, with its retries and checks.
+        seconds: How long it was on the wire, its retries and checks too; 0: not known.
+        saved: What the provider's prompt cache took off that cost, USD; below 0 where filling it
+            cost more.
+        warm: Whether the task had asked the same model shortly before, so that the cache could.
+        replied: Whether there was a reply; what was billed without one is noted for its cost.
     """
 
     attempt_id: str
@@ -70,6 +74,9 @@ class Observation:
     audited: bool = False
     cost: float = 0.0
     seconds: float = 0.0
+    saved: float = 0.0
+    warm: bool = False
+    replied: bool = True
 
     @property
     def is_shadow(self) -> bool:

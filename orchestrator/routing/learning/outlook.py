@@ -9,6 +9,7 @@ from math import inf
 from orchestrator.routing.cascade import BelowThreshold, Decision, InHand, Option, Threshold, decide
 from orchestrator.routing.estimate.counts import TIERS, tiers
 from orchestrator.routing.learning.knowledge import Knowledge, StepKey
+from orchestrator.routing.learning.record import Record
 
 _KAPPA = 5.0
 """Replies by which an action's own record weighs as much as what is guessed of it."""
@@ -23,12 +24,19 @@ class Quoted:
     Attributes:
         action: Model, most output, effort.
         name: The model's name in the policy.
-        cost: What one attempt is expected to cost by its price, in USD; `None`: no price.
+        cost: What one attempt and the checks of its reply are expected to cost by their prices, in
+            USD; `None`: no price.
+        is_warm: Whether the task asked it shortly before, so that its provider still holds some of
+            the prompt.
+        held: The share of its cost that this takes off, as the task's last call of it tells;
+            `None`: it tells nothing.
     """
 
     action: str
     name: str
     cost: float | None
+    is_warm: bool = False
+    held: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +49,14 @@ class Outlook:
         accepted: The probability that its reply will be accepted.
         quality: The probability that its reply is right.
         lower: A lower bound of that, missed with a probability of .05.
-        cost: The expected cost of asking it, USD.
+        cost: The expected cost of asking it, USD: with its retries and checks, with what fails, and
+            without what the provider's prompt cache takes off.
         seen: How many of its replies say so.
+        cache: The share that the cache takes off: it is lost if another is asked.
+        seconds: How long it takes on average; `None`: not known.
+        in_time: How likely it comes before the task's time is over.
+        least_s: In less time than this it hardly comes; 0: not known.
+        waiting: What that time is worth by the step's `latency_price`, USD.
     """
 
     action: str
@@ -52,6 +66,33 @@ class Outlook:
     lower: float
     cost: float
     seen: int
+    cache: float = 0.0
+    seconds: float | None = None
+    in_time: float = 1.0
+    least_s: float = 0.0
+    waiting: float = 0.0
+
+    @property
+    def price(self) -> float:
+        """What is compared: money, and time at its price."""
+        return self.cost + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """What time is left, and what it is worth.
+
+    Attributes:
+        left_s: Seconds until the task's time is over; infinite: nothing sets an end.
+        price: USD per second of waiting.
+    """
+
+    left_s: float = inf
+    price: float = 0.0
+
+
+ENDLESS = Time()
+"""Nobody waits, and nothing ends."""
 
 
 def guesses(quoted: Sequence[Quoted]) -> dict[str, float]:
@@ -60,7 +101,11 @@ def guesses(quoted: Sequence[Quoted]) -> dict[str, float]:
 
 
 def outlooks(
-    knowledge: Knowledge, key: StepKey, quoted: Sequence[Quoted], threshold: float | None
+    knowledge: Knowledge,
+    key: StepKey,
+    quoted: Sequence[Quoted],
+    threshold: float | None,
+    time: Time = ENDLESS,
 ) -> list[Outlook]:
     """What may be expected of each action, in their order.
 
@@ -69,6 +114,7 @@ def outlooks(
         key: The step.
         quoted: Its actions, cheapest first.
         threshold: The confidence it asks for.
+        time: What time is left, and what it is worth.
     """
     step, guessed = knowledge.step(key), guesses(quoted)
     found = []
@@ -78,8 +124,9 @@ def outlooks(
         hits, seen = step.accepts(one.action, threshold)
         is_held = step.fitted is not None and threshold is not None
         guess = passing.mean * (good.mean if is_held else 1.0)
-        paid = step.cost(one.action) if seen >= _THIN else None
-        quoted_cost = inf if one.cost is None else one.cost
+        record = step.record(one.action)
+        full = record.full if seen >= _THIN else inf if one.cost is None else one.cost
+        cache = _cache(one, record)
         found.append(
             Outlook(
                 action=one.action,
@@ -87,8 +134,13 @@ def outlooks(
                 accepted=(hits + _KAPPA * guess) / (seen + _KAPPA),
                 quality=passing.mean * good.mean,
                 lower=passing.lower() * good.lower(),
-                cost=quoted_cost if paid is None else paid,
+                cost=full * (1 - cache),
                 seen=int(seen),
+                cache=cache,
+                seconds=record.mean_s,
+                in_time=record.in_time(time.left_s),
+                least_s=record.least_s,
+                waiting=(record.mean_s or 0.0) * time.price,
             )
         )
     return found
@@ -121,8 +173,8 @@ def next_action(
     if not options or (found.verdict != "run" and in_hand is not None):
         return found
     chosen = found.action if found.verdict == "run" else _best(options).action
-    cost = next(one.cost for one in options if one.action == chosen)
-    unknown = [one for one in options if one.seen < _THIN and one.cost < cost]
+    price = next(one.price for one in options if one.action == chosen)
+    unknown = [one for one in options if one.seen < _THIN and one.price < price]
     if unknown and not drifted:
         # A guess may never make an ask dearer: what is cheaper and hardly known is tried first.
         chosen = unknown[0].action
@@ -156,6 +208,15 @@ def _option(outlook: Outlook) -> Option:
         quality=outlook.quality,
         mean=outlook.quality,
         spread=0.0,
-        cost=outlook.cost,
-        accepted=outlook.accepted,
+        cost=outlook.price,
+        accepted=outlook.accepted * outlook.in_time,
     )
+
+
+def _cache(one: Quoted, record: Record) -> float:
+    """The share of an action's cost that the provider's prompt cache takes off now."""
+    if not one.is_warm:
+        return record.cold
+    if one.held is not None:
+        return one.held
+    return record.cold if record.warm is None else record.warm
