@@ -1,26 +1,26 @@
 """Any history of a ledger, on stores of yours, with the store in memory as their model.
 
-Hypothesis draws operations and when they are committed. Every store carries out the same batches
-and must answer as the model does, no account may ever be above its limit, and in the end all facts,
-bodies and balances must be the model's, which are the fold of its attempts.
+A history is drawn as bytes: eight for each step, which say what is done and with what. Drawn in one
+go they cost next to nothing, so the time goes into the ledgers; and a nought does nothing, so
+Hypothesis shrinks a history that fails to the few steps that matter.
 
-The stores stay open from one example to the next, for to make a database costs more than to use
-it; each example has tasks and accounts of its own there.
+Every store carries out the same batches and must answer as the model does, no account may ever be
+above its limit, and in the end all facts, bodies and balances must be the model's, which are the
+fold of its attempts.
+
+The stores stay open from one history to the next, for to make a database costs more than to use it;
+each history has tasks and accounts of its own there.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from operator import methodcaller
 from types import MappingProxyType
-from typing import ClassVar, Literal
-
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from typing import ClassVar, Literal, NamedTuple
 
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
@@ -43,25 +43,53 @@ from orchestrator.testing.teller import Teller
 TASKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"outer": (), "inner": ("outer",), "innermost": ("outer", "inner"), "beside": ()}
 )
-"""The tasks of every example, each with those around it."""
-MAX_BATCH = 6
+"""The tasks of every history, each with those around it."""
+STEP_BYTES = 8
+MAX_BATCH = 8
 KEPT = timedelta(hours=1)
 
 _START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _BUDGETS = ("org", "team", *TASKS)
-_WAYS = ("path", "path", "path", "free", "withheld", "fenced")
-_TURNS = ("take over", "take over", "take over", "pause", "halted", "failed", "completed")
-_tasks = st.sampled_from(sorted(TASKS))
-_amounts = st.integers(0, 40)
-_limits = st.integers(0, 120) | st.integers(200, 2000)
-_picks = st.integers(0, 999)
+_TIGHT = 120
+_TASK = tuple(TASKS)
+_AMOUNT = range(41)
+_WAY = ("path", "path", "path", "free", "withheld", "fenced")
+_TURN = (*["take over"] * 5, "pause", "halted", "failed", "completed")
+_PICK = range(256)
+
+
+class _Rule(NamedTuple):
+    """What may happen, how often, and the choices for each argument."""
+
+    share: int
+    name: str
+    choices: tuple[Sequence[object], ...] = ()
+
+
+_RULES = (
+    _Rule(3, "commit"),  # the first, for noughts choose it
+    _Rule(12, "ask", (_TASK, _AMOUNT, _WAY)),
+    _Rule(5, "ask_thrice", (_TASK, _AMOUNT, _TASK, _AMOUNT, _TASK, _AMOUNT)),
+    _Rule(14, "end", (_PICK, range(5), (0, 0, 7))),
+    _Rule(2, "end_again", (_PICK,)),
+    _Rule(2, "withdraw", (_PICK,)),
+    _Rule(4, "note", (_TASK, _PICK)),
+    _Rule(2, "turn", (_TASK, _TURN)),
+    _Rule(3, "expire", (range(201), ("lives", "lives", "lives", "dies"))),
+    _Rule(2, "remember_nothing"),
+)
+
+
+def history_bytes(steps: int) -> int:
+    """How many bytes say what a history of so many steps does."""
+    return (1 + steps) * STEP_BYTES
 
 
 class MachineClock:
-    """The time of all examples; each begins at the same."""
+    """The time of all histories; each begins at the same."""
 
     def __init__(self) -> None:
-        """Show the time at which every example begins."""
+        """Show the time at which every history begins."""
         self.time = _START
 
     def now(self) -> datetime:
@@ -69,40 +97,76 @@ class MachineClock:
         return self.time
 
 
-class LedgerMachine(RuleBasedStateMachine):
-    """A history. Subclass it with stores of yours.
+class LedgerMachine:
+    """Carries out one history on several stores and on the model."""
 
-    Attributes:
-        clock: The time that the tellers go by.
-        tellers: The stores, open, by name; they outlive an example.
-    """
+    _histories: ClassVar[itertools.count[int]] = itertools.count()
 
-    clock: ClassVar[MachineClock]
-    tellers: ClassVar[Mapping[str, Teller]]
-    _examples: ClassVar[itertools.count[int]] = itertools.count()
+    def __init__(self, tellers: Mapping[str, Teller], clock: MachineClock) -> None:
+        """Make a model, and names that no store has seen.
 
-    def __init__(self) -> None:
-        """Make a model, and names that no store has seen."""
-        super().__init__()
+        Args:
+            tellers: The stores, open, by name; they outlive the history.
+            clock: The time that the tellers go by.
+        """
+        self.clock = clock
         self.clock.time = _START
-        self._suffix = f"-{next(self._examples)}"
+        self._suffix = f"-{next(self._histories)}"
         self._memory = MemoryStore()
         self._model = Teller(self._memory, self.clock.now, keep_bodies=KEPT)
         self._model.open()
-        self._all = {"the model": self._model, **self.tellers}
+        self._all = {"the model": self._model, **tellers}
         self._numbers = itertools.count()
         self._epochs = dict.fromkeys(TASKS, 1)
         self._limits: dict[str, int] = {}
         self._queued: list[Callable[[Teller], Operation]] = []
         self._asked: dict[str, list[Ask]] = {}
         self._open: list[tuple[str, int]] = []
+        self._told: list[str] = []
 
-    @initialize(limits=st.tuples(*(_limits for _ in _BUDGETS)))
-    def begin(self, limits: tuple[int, ...]) -> None:
-        """Open four tasks, three of them inside each other."""
+    def play(self, drawn: bytes) -> None:
+        """Carry out what these bytes say.
+
+        Args:
+            drawn: :func:`history_bytes` of them: what each budget has and what may happen at all,
+                then the steps.
+
+        Raises:
+            AssertionError: If a store does not do what the model does; its notes are the steps.
+        """
+        first, *steps = (
+            drawn[start : start + STEP_BYTES] for start in range(0, len(drawn), STEP_BYTES)
+        )
+        left_out = int.from_bytes(first[len(_BUDGETS) :])
+        rules = [
+            rule
+            for number, rule in enumerate(_RULES)
+            if number == 0 or not left_out >> number & left_out & 1
+            for _ in range(rule.share)
+        ]
+        try:
+            self._begin(first)
+            for what, *how in steps:
+                rule = rules[what * len(rules) >> 8]
+                chosen = [
+                    choices[byte % len(choices)]
+                    for choices, byte in zip(rule.choices, how, strict=False)
+                ]
+                self._told.append(" ".join(map(str, (rule.name, *chosen))))
+                getattr(self, f"_{rule.name}")(*chosen)
+            self._finish()
+        except Exception as error:
+            for told in self._told:
+                error.add_note(told)
+            raise
+
+    def _begin(self, drawn: bytes) -> None:
+        """Open four tasks, three of them inside each other; about half of the budgets are tight."""
         self._limits = {
-            self._account(name).key: limit for name, limit in zip(_BUDGETS, limits, strict=True)
+            self._account(name).key: byte if byte < _TIGHT else byte * 15
+            for name, byte in zip(_BUDGETS, drawn, strict=False)
         }
+        self._told.append(f"limits {[*self._limits.values()]}")
         for name, ancestors in TASKS.items():
             scope = Scope(
                 org=f"acme{self._suffix}",
@@ -122,10 +186,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 at=self.clock.time,
             )
             self._queued.append(methodcaller("open_task", opening))
-        self.commit()
+        self._commit()
 
-    @rule(task=_tasks, reserve=_amounts, how=st.sampled_from(_WAYS))
-    def ask(self, task: str, reserve: int, how: str) -> None:
+    def _ask(self, task: str, reserve: int, how: str) -> None:
         """Reserve on the whole path, on nothing, on less of it, or for an owner of before."""
         intent = self._intent(task, reserve)
         if how == "fenced":
@@ -138,46 +201,31 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         self._queue(lambda teller: teller.reserve(intent, demands))
 
-    @rule(asks=st.lists(st.tuples(_tasks, _amounts), min_size=1, max_size=3))
-    def ask_at_once(self, asks: list[tuple[str, int]]) -> None:
-        """Reserve several times."""
-        for task, reserve in asks:
-            self.ask(task=task, reserve=reserve, how="path")
+    def _ask_thrice(self, *asks: str | int) -> None:
+        """Reserve three times, most likely in one transaction."""
+        for task, reserve in zip(asks[::2], asks[1::2], strict=True):
+            self._ask(str(task), int(reserve), "path")
 
-    @rule(pick=_picks, part=st.integers(0, 4), overrun=st.sampled_from([0, 0, 7]))
-    def end(self, pick: int, part: int, overrun: int) -> None:
+    def _end(self, pick: int, part: int, overrun: int) -> None:
         """Settle an attempt at a part of its reserve; at none of it, release it."""
         if not self._open:
             return
         attempt_id, reserve = self._open.pop(pick % len(self._open))
-        ended = AttemptEnd(
-            attempt_id=attempt_id,
+        ended = replace(
+            self._released(attempt_id),
             end="settled" if part else "released",
-            cost=Money(int(reserve * Fraction(part, 4))),
+            cost=Money(reserve * part // 4),
             overrun=Money(overrun if part else 0),
-            certainty="known",
-            seconds=1.0,
-            at=self.clock.time,
             reply=b"reply" if part else None,
         )
         self._queue(lambda teller: teller.end(ended))
 
-    @rule(pick=_picks)
-    def end_again(self, pick: int) -> None:
+    def _end_again(self, pick: int) -> None:
         """Resolve an attempt that may have been resolved before, or never made."""
-        attempt_id = f"{pick % (next(self._numbers) + 1)}{self._suffix}"
-        ended = AttemptEnd(
-            attempt_id=attempt_id,
-            end="released",
-            cost=Money.ZERO,
-            certainty="known",
-            seconds=1.0,
-            at=self.clock.time,
-        )
+        ended = self._released(f"{pick % (next(self._numbers) + 1)}{self._suffix}")
         self._queue(lambda teller: teller.end(ended))
 
-    @rule(pick=_picks)
-    def withdraw(self, pick: int) -> None:
+    def _withdraw(self, pick: int) -> None:
         """Undo an ask that waits, or was granted."""
         known = [*self._asked, *(attempt_id for attempt_id, _ in self._open)]
         if known:
@@ -185,8 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self._asked.pop(attempt_id, None)
             self._queue(lambda teller: teller.withdraw(attempt_id))
 
-    @rule(task=_tasks, pick=_picks)
-    def note(self, task: str, pick: int) -> None:
+    def _note(self, task: str, pick: int) -> None:
         """Note a mark, a decision, or a hit of the memo."""
         if pick % 3 == 0:
             self._queue(lambda teller: teller.mark(task + self._suffix, "steps", str(pick % 5)))
@@ -205,19 +252,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self._queue(lambda teller: teller.decide(decision))
         else:
             intent = self._intent(task, 0, kind="memo")
-            ended = AttemptEnd(
-                attempt_id=intent.attempt_id,
-                end="settled",
-                cost=Money.ZERO,
-                certainty="known",
-                seconds=0.0,
-                at=self.clock.time,
-                saved=Money(pick),
-            )
+            ended = replace(self._released(intent.attempt_id), end="settled", saved=Money(pick))
             self._queue(lambda teller: teller.hit(intent, ended))
 
-    @rule(task=_tasks, what=st.sampled_from(_TURNS))
-    def turn(self, task: str, what: str) -> None:
+    def _turn(self, task: str, what: str) -> None:
         """Take a task over, with more money; ask it to stop; or let its run return."""
         task_id = task + self._suffix
         match what:
@@ -227,7 +265,7 @@ class LedgerMachine(RuleBasedStateMachine):
                         task_id, add_budget=Money(1), extend={"steps": 1.0}
                     )
                 )
-                self.commit()
+                self._commit()
                 for name in TASKS:
                     state = self._memory.task(name + self._suffix)
                     assert state is not None
@@ -246,19 +284,19 @@ class LedgerMachine(RuleBasedStateMachine):
                 )
                 self._queue(lambda teller: teller.close_task(closing))
 
-    @rule(seconds=st.integers(0, 200), has_died=st.booleans())
-    def expire(self, seconds: int, *, has_died: bool) -> None:
+    def _expire(self, seconds: int, owner: str) -> None:
         """Let time pass, and perhaps the owner of all open attempts die."""
-        self.commit()
         self.clock.time += timedelta(seconds=seconds)
-        if has_died:
+        if owner == "dies":
+            self._commit()
             for teller in self._all.values():
                 teller.disown()
         self._queue(Teller.expire_overdue)
 
-    @rule()
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Carry out what is queued, in one transaction."""
+        if not self._queued:
+            return
         made = [[make(teller) for make in self._queued] for teller in self._all.values()]
         self._queued.clear()
         for teller, batch in zip(self._all.values(), made, strict=True):
@@ -276,21 +314,20 @@ class LedgerMachine(RuleBasedStateMachine):
                     self._open.append((attempt_id, asks[0].intent.reserve.nano))
         self._see_that_no_limit_is_passed()
 
-    @rule()
-    def remember_nothing(self) -> None:
+    def _remember_nothing(self) -> None:
         """As if another process had written: everything is read from the stores anew."""
         for teller in self._all.values():
             teller.forget()
 
-    def teardown(self) -> None:
+    def _finish(self) -> None:
         """Leave nothing open, and see that every store holds what the model does."""
-        self.commit()
+        self._commit()
         for teller in self._all.values():
             teller.disown()
             teller.dismiss()
         self.clock.time += timedelta(days=1)
         self._queue(Teller.expire_overdue)
-        self.commit()
+        self._commit()
         verification = self._model.verify()
         assert verification.is_sound, verification
         self._agree(*(teller.read(self._facts) for teller in self._all.values()))
@@ -320,7 +357,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _queue(self, make: Callable[[Teller], Operation]) -> None:
         self._queued.append(make)
         if len(self._queued) == MAX_BATCH:
-            self.commit()
+            self._commit()
 
     def _account(self, name: str) -> Account:
         match name:
@@ -330,6 +367,16 @@ class LedgerMachine(RuleBasedStateMachine):
                 return Account("team", f"acme{self._suffix}/research", "total")
             case _:
                 return Account("task", name + self._suffix, "task")
+
+    def _released(self, attempt_id: str) -> AttemptEnd:
+        return AttemptEnd(
+            attempt_id=attempt_id,
+            end="released",
+            cost=Money.ZERO,
+            certainty="known",
+            seconds=1.0,
+            at=self.clock.time,
+        )
 
     def _intent(
         self, task: str, reserve: int, *, kind: Literal["ask", "memo"] = "ask"

@@ -12,13 +12,12 @@ Each call of ``make_store`` makes another handle to the *same* store, not opened
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
@@ -33,13 +32,12 @@ from orchestrator.ledger.records import (
 )
 from orchestrator.ledger.rows import AccountRow, Body, Wanted, to_us
 from orchestrator.ledger.store import Store
-from orchestrator.testing.ledger_machine import KEPT, LedgerMachine, MachineClock
+from orchestrator.testing.ledger_machine import KEPT, LedgerMachine, MachineClock, history_bytes
 from orchestrator.testing.teller import Teller
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RESERVE = 60
 ORG = Account("org", "acme", "total")
-AT_ONCE = 2_000
 MakeStore = Callable[[], Store]
 
 
@@ -192,47 +190,40 @@ class LedgerStoreContract:
         check_histories({"the store": make_store()}, examples=self.examples, steps=self.steps)
 
 
-def check_histories(stores: dict[str, Store], *, examples: int, steps: int) -> int:
+def check_histories(stores: Mapping[str, Store], *, examples: int, steps: int) -> int:
     """Draw histories, and see that these stores make of them what the model does.
 
     Args:
         stores: By name; not open yet, and closed afterwards.
-        examples: How many histories.
+        examples: How many histories; all their rows lie in the stores in the end.
         steps: How many steps each of them has.
 
     Returns:
         How many attempts were made in each store.
     """
-    time = MachineClock()
-    opened = {name: Teller(store, time.now, keep_bodies=KEPT) for name, store in stores.items()}
-    for teller in opened.values():
+    clock = MachineClock()
+    tellers = {name: Teller(store, clock.now, keep_bodies=KEPT) for name, store in stores.items()}
+    size = history_bytes(steps)
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.binary(min_size=size, max_size=size))
+    def play(drawn: bytes) -> None:
+        LedgerMachine(tellers, clock).play(drawn)
+
+    for teller in tellers.values():
         teller.open()
-
-    class Machine(LedgerMachine):
-        clock = time
-        tellers = MappingProxyType(opened)
-
-    def run(count: int) -> None:
-        run_state_machine_as_test(
-            Machine,
-            settings=settings(
-                max_examples=count,
-                stateful_step_count=steps,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-
     try:
-        # Hypothesis remembers all that it drew in one run.
-        for begun in range(0, examples, AT_ONCE):
-            run(min(examples - begun, AT_ONCE))
-        verifications = [teller.verify() for teller in opened.values()]
+        play()
+        verifications = [teller.verify() for teller in tellers.values()]
         assert all(it.is_sound for it in verifications), verifications
         return min(it.attempts for it in verifications)
     finally:
-        for teller in opened.values():
+        for teller in tellers.values():
             teller.close()
 
 
