@@ -21,7 +21,7 @@ from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
 from orchestrator.runtime.memory import bind_memoized_tools
 from orchestrator.runtime.places import HERE
-from orchestrator.runtime.questions import described, is_ours
+from orchestrator.runtime.questions import described, is_ours, told
 from orchestrator.runtime.task_run import TaskRun
 
 LEAVE_BEHIND_S = 1.0
@@ -157,10 +157,9 @@ def _question(state: Any) -> Halt:
     if not asked:
         where = ", ".join(state.next)
         detail = f"The graph stops before or after {where}; resume to go on."
-    elif len(asked) == 1 and is_ours(asked[0]):
-        detail, step = described(asked[0].value), asked[0].value["step"]
     elif len(asked) == 1:
-        detail = f"The graph asks: {asked[0].value!r}; resume with answer=…"
+        detail = told(asked[0])
+        step = asked[0].value["step"] if is_ours(asked[0]) else None
     else:
         questions = ", ".join(
             f"{one.id!r}: {described(one.value) if is_ours(one) else repr(one.value)}"

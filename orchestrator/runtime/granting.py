@@ -43,7 +43,12 @@ def interrupts(halt: Halt | None) -> tuple[Interrupt, ...]:
         "spent": str(halt.spent),
         "detail": halt.detail,
     }
-    return (Interrupt(value=value, id=f"budget-{halt.holder}"),)
+    return (Interrupt(value=value, id=question_id(halt.holder)),)
+
+
+def question_id(task_id: str) -> str:
+    """The id under which a task asks for more money."""
+    return f"budget-{task_id}"
 
 
 def _question(halt: Halt, need: Money) -> str:

@@ -198,8 +198,8 @@ class Orchestrator:
     ) -> TaskResult:
         """Run ``graph`` as one task of ``agent`` until it completes, halts or fails.
 
-        Inside a node of a running task this runs a task inside that task: its spending counts on
-        the budgets and limits of both, and when the node is run again it is found again.
+        Inside a node of a running task this is a task inside that task: it counts on the budgets
+        and limits of both, and is found again. What it asks a person, the outer one halts to ask.
 
         Args:
             graph: A ``StateGraph``, a compiled one (a copy of which is run) or ``"mod:name"``.
@@ -273,8 +273,8 @@ class Orchestrator:
                 ``"module:name"``.
             add_budget: Raises the task's own budget.
             extend: Raises its limits: ``{"timeout": "5m", "model_calls": 20}``.
-            answer: What the graph's own ``interrupt()`` returns; where the task asks for more money
-                (``100%: ask``), how much, in USD.
+            answer: What the graph's own ``interrupt()`` returns, or that of a task inside it; where
+                the task asks for more money (``100%: ask``), how much, in USD.
 
         Raises:
             TaskNotFound: If the ledger knows no such task.

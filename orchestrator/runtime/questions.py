@@ -20,9 +20,11 @@ from orchestrator.models.protocol import Completion
 from orchestrator.routing.checks.schema import check_schema
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best, combine
+from orchestrator.runtime import arguments
 from orchestrator.runtime.errand import Errand
 from orchestrator.runtime.journal import JournaledReply, encode
 from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.passing_on import asker
 
 ACCEPT = "accept"
 HALT = "halt"
@@ -120,8 +122,25 @@ def book_answer(errand: Errand, paid: JournaledReply, decision: Decision) -> Non
 
 
 def is_ours(asked: Any) -> bool:
-    """Whether an interrupt of a graph is a question of ours, and not one of the graph's own."""
-    return isinstance(asked.value, Mapping) and asked.value.get("key") == asked.id
+    """Whether an interrupt of a graph is a question about a reply, here or of a task inside."""
+    key = asked.id.rpartition("/")[2]
+    return isinstance(asked.value, Mapping) and asked.value.get("key") == key
+
+
+def told(asked: Any) -> str:
+    """An interrupt in a sentence."""
+    if is_ours(asked):
+        return described(asked.value)
+    who = asker(asked)
+    if who is not None and is_for_money(asked):
+        return str(asked.value["detail"])
+    said = "The graph" if who is None else f"Task {who} inside this one"
+    return f"{said} asks: {asked.value!r}; resume with answer=…"
+
+
+def is_for_money(asked: Any) -> bool:
+    """Whether an interrupt asks for more money."""
+    return isinstance(asked.value, Mapping) and asked.value.get("asks_for") == "budget"
 
 
 def described(question: Mapping[str, Any]) -> str:
@@ -137,8 +156,10 @@ def described(question: Mapping[str, Any]) -> str:
 
 def taken_apart(
     task_id: str, asked: Sequence[Any], answer: Any
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """Divide an answer into those to questions of ours and those to the graph's own, by their ids.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide an answer into those that we take and those to the graph's own, by their ids.
+
+    We take those to questions about replies and to questions of tasks inside the task.
 
     Args:
         task_id: The task.
@@ -146,14 +167,20 @@ def taken_apart(
         answer: What was given: an answer, or a mapping of ids to answers.
 
     Raises:
-        ResumeError: If a question of ours is answered with anything but a text.
+        ResumeError: If a question about a reply is answered with anything but a text.
+        ValueError: If one for more money is answered with no amount.
     """
     ids = {one.id for one in asked}
     by_id = isinstance(answer, Mapping) and bool(answer) and set(answer) <= ids
     answers = dict(answer) if by_id else dict.fromkeys(ids, answer)
-    ours = {one.id: answers[one.id] for one in asked if is_ours(one) and one.id in answers}
-    for key, given in ours.items():
-        if not isinstance(given, str) or not given.strip():
-            message = f"{task_id} asks about a reply: answer {_ANSWERS}, not {given!r} ({key})."
+    ours = {}
+    for one in asked:
+        if one.id not in answers or not (is_ours(one) or asker(one)):
+            continue
+        given = ours[one.id] = answers[one.id]
+        if is_ours(one) and not (isinstance(given, str) and given.strip()):
+            message = f"{task_id} asks about a reply: answer {_ANSWERS}, not {given!r} ({one.id})."
             raise ResumeError(message)
+        if is_for_money(one):
+            arguments.granted(None, given)
     return ours, {key: given for key, given in answers.items() if key not in ours}

@@ -66,7 +66,8 @@ class TaskRun:
         committed: What it has reserved and spent, the tasks inside it included.
         returned: Done once it is recorded how this run ended.
         purse: What it has spent on judging, by step.
-        answers: What a person answered to questions about replies, by the journal key of the ask.
+        answers: What a person answered to questions about replies, by the journal key of the ask,
+            and to those of tasks inside this one, by their way.
     """
 
     scope: Scope
@@ -91,7 +92,7 @@ class TaskRun:
     broken: Fenced | LedgerUnavailable | None = None
     committed: Money = Money.ZERO
     returned: Future[None] = field(default_factory=Future)
-    answers: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
     _over: bool = False
     _closed: bool = False
     has_refused: bool = False

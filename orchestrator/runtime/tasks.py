@@ -30,6 +30,7 @@ from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
 from orchestrator.runtime.opening import open_run
+from orchestrator.runtime.passing_on import ask_for, passed_on
 from orchestrator.runtime.patience import close_patiently, patiently
 from orchestrator.runtime.questions import taken_apart
 from orchestrator.runtime.results import Cost, TaskResult, attempt_of, weakest
@@ -197,8 +198,11 @@ class Tasks:
             if self._runs.get(task_id) is run:
                 del self._runs[task_id]
             run.returned.set_result(None)
-        if result.status == "halted" and run.parent is not None and run.parent.halt is not None:
-            raise run.parent.refuse(run.parent.halt, run.parent.places.here())
+        if result.status == "halted" and run.parent is not None:
+            if run.parent.halt is not None:
+                raise run.parent.refuse(run.parent.halt, run.parent.places.here())
+            if result.questions:
+                raise ask_for(result, run.parent)
         return result
 
     async def _returned(self, task_id: str, parent: TaskRun) -> None:
@@ -210,14 +214,16 @@ class Tasks:
     async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
         if known.status == "completed":
             return await self.result(known)
-        return await self.go_on(known, graph, parent=parent)
+        answer, more = passed_on(parent, known.opening.scope.task_id)
+        return await self.go_on(known, graph, answer=answer, add_budget=more, parent=parent)
 
     async def _input_to_go_on(
         self, record: TaskRecord, graph: Bound, answer: Any
-    ) -> tuple[Any, Mapping[str, str]]:
+    ) -> tuple[Any, Mapping[str, Any]]:
         """Answers to the graph, nothing (go on), or the input if no checkpoint was left.
 
-        And beside that the answers to questions about replies, which the asks take themselves.
+        And beside that those to questions about replies, which the asks take themselves, and to
+        questions of tasks inside, which they are passed on to.
         """
         task_id = record.opening.scope.task_id
         bound = bind(graph, self._services.saver)
