@@ -50,6 +50,7 @@ def _print(step: StepStatus) -> None:
             {
                 "step": f"{step.step} of {step.agent}, tenant {step.tenant}",
                 "state": f"{step.state}, {step.labels} labels, {step.audits} audits kept apart",
+                "labels from": ", ".join(f"{who} {n:,}" for who, n in step.sources.items()) or None,
                 "threshold": _threshold(step),
                 "certificate": _certificate(step),
                 "drift": _drift(step),
@@ -69,6 +70,18 @@ def _print(step: StepStatus) -> None:
             _usd(one.cost_usd),
         )
     print_table(table)
+    if step.checks:
+        worth = new_table(
+            [words("check"), *map(numbers, ("outcomes", "passes right", "passes wrong"))]
+        )
+        for check in step.checks:
+            worth.add_row(
+                check.name,
+                f"{check.replies:,}",
+                f"{check.passes_right:.0%}",
+                f"{check.passes_wrong:.0%}",
+            )
+        print_table(worth)
     rules = new_table([words("rule"), numbers("right"), numbers("cost per ask"), words("")])
     points: dict[str, Point] = {"this policy": step.policy, **step.baselines}
     for name, point in points.items():

@@ -75,11 +75,12 @@ def explain(
     task_id: TaskArgument, *, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
 ) -> None:
     """Say why each model of a task was asked: candidates, estimates, costs, checks, decision."""
-    from orchestrator.reports.routing import choices, in_words
+    from orchestrator.reports.routing import explained, in_words
 
-    found = choices(store, task_id)
+    found = explained(store, task_id)
     if as_json:
-        print_json([{"choice": choice, "replies": replies} for choice, replies in found])
+        names = ("choice", "replies", "outcomes")
+        print_json([dict(zip(names, each, strict=True)) for each in found])
     elif found:
         typer.echo("\n\n".join("\n".join(in_words(*each)) for each in found))
     else:

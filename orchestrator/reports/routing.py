@@ -10,9 +10,12 @@ from typing import Any
 from orchestrator.core.errors import TaskNotFound
 from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
+from orchestrator.reports.outcomes import CheckStatus, came_of, checks_of, sources_of
 from orchestrator.routing.certificate import Certificate, State
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey, StepKnowledge
-from orchestrator.routing.learning.observation import Observation, Outcome, fact_of
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import Observation, Outcome, StepKey, fact_of
+from orchestrator.routing.learning.step import StepKnowledge
+from orchestrator.routing.learning.trust import SIGNS
 
 _RIGHT = 0.5
 
@@ -64,6 +67,8 @@ class StepStatus:
         version: Of its models, prompt, checks and policy.
         state: What its confidence is worth.
         labels: Outcomes that the confidence is fitted to, since the last drift.
+        sources: Who told those, and how many each.
+        checks: What its checks turned out to be worth.
         audits: Outcomes drawn at random and kept out of the fit.
         threshold: The confidence that it asks for.
         certificate: The newest, if one was looked for.
@@ -82,6 +87,8 @@ class StepStatus:
     version: str
     state: State
     labels: int
+    sources: dict[str, int]
+    checks: tuple[CheckStatus, ...]
     audits: int
     threshold: float | None
     certificate: Certificate | None
@@ -116,6 +123,15 @@ def choices(store: str, task_id: str) -> list[tuple[Lesson, list[Observation]]]:
     """Why a task's models were chosen: the record of each ask, with its replies, in order.
 
     Raises:
+        TaskNotFound, LedgerUnavailable: As :func:`explained`.
+    """
+    return [(choice, replies) for choice, replies, _ in explained(store, task_id)]
+
+
+def explained(store: str, task_id: str) -> list[tuple[Lesson, list[Observation], list[Outcome]]]:
+    """The same with what was said of the replies since.
+
+    Raises:
         TaskNotFound: If the ledger knows no such task.
         LedgerUnavailable: If there is no ledger to read.
     """
@@ -124,17 +140,22 @@ def choices(store: str, task_id: str) -> list[tuple[Lesson, list[Observation]]]:
             message = f"The ledger {store} knows no task {task_id!r}."
             raise TaskNotFound(message)
         lessons = reader.lessons_of(task_id)
-    facts = [fact for one in lessons if isinstance(fact := _fact(one), Observation)]
+    facts = [fact_of(one) for one in lessons if one.kind != "choice"]
     # What a resume judged anew was noted once more.
-    replies = {fact.attempt_id: fact for fact in facts}.values()
-    return [
-        (one, [reply for reply in replies if reply.ask.endswith(f" {one.subject}")])
-        for one in lessons
-        if one.kind == "choice"
-    ]
+    replies = {fact.attempt_id: fact for fact in facts if isinstance(fact, Observation)}
+    outcomes = [fact for fact in facts if isinstance(fact, Outcome)]
+    found = []
+    for choice in lessons:
+        if choice.kind == "choice":
+            asked = [one for one in replies.values() if one.ask.endswith(f" {choice.subject}")]
+            attempts = {one.attempt_id for one in asked}
+            found.append((choice, asked, [one for one in outcomes if one.attempt_id in attempts]))
+    return found
 
 
-def in_words(choice: Lesson, replies: Sequence[Observation]) -> list[str]:
+def in_words(
+    choice: Lesson, replies: Sequence[Observation], outcomes: Sequence[Outcome] = ()
+) -> list[str]:
     """The record of one ask, a sentence a line."""
     body = choice.body
     said = [_beginning(choice.step, body)]
@@ -148,15 +169,12 @@ def in_words(choice: Lesson, replies: Sequence[Observation]) -> list[str]:
             f"Reply of {reply.action.split('|', 1)[0]}: checks {checks or 'none'}{confidence}"
             f" ({reply.state}); {'taken' if reply.taken else 'not taken'}; ${reply.cost:.9f}."
         )
+        said += [f"   {words}" for words in [came_of(reply, outcomes)] if words]
     if len(likely := body.get("likelihoods", {})) > 1:
         each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
         said.append(f"How likely each is right, by its checks (uncalibrated): {each}.")
     said.append(f"Answered by {body['taken']}." if body["taken"] else "No reply was taken.")
     return said
-
-
-def _fact(lesson: Lesson) -> Observation | Outcome | None:
-    return None if lesson.kind == "choice" else fact_of(lesson)
 
 
 def _beginning(step: str, body: Mapping[str, Any]) -> str:
@@ -222,15 +240,19 @@ def _candidate(each: Mapping[str, Any]) -> str:
 
 
 def _of_tenant(tenant: str, facts: Iterable[Observation | Outcome]) -> list[StepStatus]:
-    knowledge, told = Knowledge(), dict[str, float]()
+    knowledge = Knowledge()
     for fact in facts:
         knowledge.fold(fact)
-        if isinstance(fact, Outcome):
-            told[fact.attempt_id] = fact.score
+    lessons = {attempt: each.lesson for attempt, each in knowledge.told.items()}
+    told = {
+        attempt: lesson.score
+        for attempt, lesson in lessons.items()
+        if lesson is not None and lesson.source not in SIGNS
+    }
     newest: dict[tuple[str, str], StepKnowledge] = {
         (key.agent, key.step): step for key, step in knowledge.steps.items()
     }
-    return [_of_step(tenant, step, _asks(knowledge, step.key), told) for step in newest.values()]
+    return [_of_step(tenant, knowledge, step, told) for step in newest.values()]
 
 
 def _asks(knowledge: Knowledge, key: StepKey) -> list[list[Observation]]:
@@ -242,9 +264,10 @@ def _asks(knowledge: Knowledge, key: StepKey) -> list[list[Observation]]:
 
 
 def _of_step(
-    tenant: str, step: StepKnowledge, asks: list[list[Observation]], told: dict[str, float]
+    tenant: str, knowledge: Knowledge, step: StepKnowledge, told: dict[str, float]
 ) -> StepStatus:
     step.lapse(datetime.now(UTC))
+    asks = _asks(knowledge, step.key)
     scores = _scores(asks, told)
     asks = [replies for replies in asks if not replies[0].is_shadow]  # nobody asked for those
     actions = sorted(
@@ -263,6 +286,8 @@ def _of_step(
         version=step.key.version,
         state=step.state,
         labels=len(step.labels),
+        sources=sources_of(knowledge, step),
+        checks=checks_of(knowledge, step.key.step),
         audits=len(step.audits),
         threshold=step.threshold,
         certificate=step.certificate,
@@ -277,21 +302,13 @@ def _of_step(
 
 
 def _scores(asks: list[list[Observation]], told: dict[str, float]) -> dict[str, float]:
-    """What is known of each reply: told, or followed from a right one that it agrees with or not.
-
-    A reply that failed its checks is wrong.
-    """
-    scores = {}
-    for replies in asks:
-        best = next((told[one.attempt_id] for one in replies if one.attempt_id in told), None)
-        for reply in replies:
-            if not reply.passed:
-                scores[reply.attempt_id] = 0.0
-            elif reply.attempt_id in told:
-                scores[reply.attempt_id] = told[reply.attempt_id]
-            elif best is not None and (reply.agrees or (reply.agrees is False and best >= _RIGHT)):
-                scores[reply.attempt_id] = float(best >= _RIGHT and reply.agrees)
-    return scores
+    """What is known of each reply; one that failed its checks is wrong."""
+    return {
+        reply.attempt_id: told[reply.attempt_id] if reply.passed else 0.0
+        for replies in asks
+        for reply in replies
+        if reply.attempt_id in told or not reply.passed
+    }
 
 
 def _of_action(step: StepKnowledge, action: str, scores: dict[str, float]) -> ActionStatus:

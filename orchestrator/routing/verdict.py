@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from orchestrator.routing.certificate import State
 from orchestrator.routing.checks import complete
 from orchestrator.routing.checks.result import CheckResult
-from orchestrator.routing.estimate.evidence import posterior
+from orchestrator.routing.estimate.evidence import CheckRecord, posterior
 
 _ALIKE = dict.fromkeys(("schema", "form", "tools"), "shape") | dict.fromkeys(
     ("agreement", "judge", "logprobs"), "opinion"
 )
 """Checks that look at the same thing: of each kind only the strongest voice counts."""
+NOTHING_KNOWN: Mapping[str, CheckRecord] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,19 @@ def calibrated(
     )
 
 
-def with_evidence(verdict: Verdict, prior: float) -> Verdict:
+def with_evidence(
+    verdict: Verdict, prior: float, records: Mapping[str, CheckRecord] = NOTHING_KNOWN
+) -> Verdict:
     """The verdict with the likelihood that the reply is right, before any outcome calibrates it.
 
     Args:
-        verdict: What the checks say; each is taken to be right eight times in ten.
+        verdict: What the checks say.
         prior: The probability that a reply of this model is right.
+        records: What the checks were worth so far; one without a record is taken to be right eight
+            times in ten.
     """
     results = [(one.name, one.passed) for one in verdict.checks if one.name != complete.NAME]
-    return replace(verdict, likelihood=posterior(prior, results, {}, _ALIKE))
+    return replace(verdict, likelihood=posterior(prior, results, records, _ALIKE))
 
 
 def best(verdicts: Sequence[Verdict]) -> int:

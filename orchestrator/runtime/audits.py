@@ -116,7 +116,8 @@ class Audit:
         return Lesson(
             tenant=run.scope.tenant,
             kind="observation" if kind == "observation" else "outcome",
-            task_id=run.scope.task_id,
+            # What came of a reply is told of the task that it answered.
+            task_id=(run if self.is_shadow else self.errand.run).scope.task_id,
             step=self.errand.request.step,
             subject=subject,
             body=fact.body(),

@@ -13,8 +13,8 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson, LessonKind
 from orchestrator.routing.cascade import InHand
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey
-from orchestrator.routing.learning.observation import Observation
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import Observation, StepKey
 from orchestrator.routing.learning.outlook import (
     Outlook,
     Quoted,
@@ -106,7 +106,8 @@ class Chooser:
             judged = judged.weighed(verdict)
         elif not judged.paid.from_memo:
             prior = self.knowledge.quality(self.key, seen.action, seen.guess).mean
-            judged = judged.weighed(with_evidence(judged.verdict, prior))
+            records = self.knowledge.checks.records(self.key.step, seen.checks)
+            judged = judged.weighed(with_evidence(judged.verdict, prior, records))
         if not judged.paid.from_memo:
             seen = replace(
                 seen,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt
 
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.halt import Halted
 from orchestrator.runtime.context import TOOL_START, ToolStart
 from orchestrator.runtime.granting import interrupts
+from orchestrator.runtime.tool_signs import teach
 from orchestrator.runtime.tools import GOVERNED, arguments_digest
 
 if TYPE_CHECKING:
@@ -109,12 +110,15 @@ class GovernedHandler(BaseCallbackHandler):
                 "function with @tool_cost()"
             )
             raise OrchestratorError(message)
+        teach(self._run, start.call_id, worked=getattr(output, "status", None) != "error")
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool failed."""
         self._run.places.leave(run_id)
         if start := self._started.pop(run_id, None):
             start.is_claimed = True
+            if isinstance(error, Exception) and not isinstance(error, Halted | GraphBubbleUp):
+                teach(self._run, start.call_id, worked=False)
 
     def _interrupt(self, place: Place | None) -> GraphInterrupt:
         """What ends a node that was refused: an interrupt with the questions it asks, if any."""

@@ -166,14 +166,17 @@ class Journal:
         elif end.error is None and not end.cost and self.prepaid[key]:
             self.prepaid[key] -= 1
 
-    def asker(self, call_id: str | None) -> tuple[str, str] | None:
-        """The step and the model whose reply called a tool under ``call_id``."""
-        for key, replies in self.replies.items():
+    def asker(self, call_id: str | None) -> tuple[str, JournaledReply] | None:
+        """The step and its reply that called a tool under ``call_id``."""
+        if not call_id:
+            return None
+        for key in reversed(tuple(self.replies)):  # mostly the newest; others add to it meanwhile
             decision = self.decisions.get(key)
-            for reply in replies:
-                called = any(call.id == call_id for call in reply.completion.tool_calls)
-                if called and decision is not None and call_id:
-                    return decision.step, reply.model
+            if decision is None:
+                continue
+            for reply in self.replies[key]:
+                if any(call.id == call_id for call in reply.completion.tool_calls):
+                    return decision.step, reply
         return None
 
     def decided(self, key: str) -> tuple[JournaledReply, Decision] | None:

@@ -12,8 +12,8 @@ from weakref import WeakSet
 from orchestrator.core.clock import Clock
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.protocol import Ledger
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey
-from orchestrator.routing.learning.observation import fact_of
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import StepKey, fact_of
 
 LOOK_AFTER_S = 1.0
 """How long what another process learned may stay unnoticed by a task that runs."""

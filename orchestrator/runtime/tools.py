@@ -286,7 +286,8 @@ class _Calling:
         self._end(self._ending("settled", cost=self.use.price, error=why))
         if isinstance(error, asyncio.CancelledError):
             return
-        step, model = run.journal.asker(self.call_id) or (None, None)
+        asker = run.journal.asker(self.call_id)
+        step, model = (None, None) if asker is None else (asker[0], asker[1].model)
         run.emit(
             ToolFailed(
                 at=run.clock.now(),

@@ -36,6 +36,7 @@ def observed(
         action=action,
         passed=not verdict.failed,
         checks={one.name: one.score for one in verdict.checks if one.score is not None},
+        failed=verdict.failed,
         signals=signals,
         ending=ending,
     )

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.routing.learning.knowledge import CERTIFIED_FOR, Knowledge, StepKey
-from orchestrator.routing.learning.observation import Observation, Outcome
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import Observation, Outcome, StepKey
 from orchestrator.routing.learning.outlook import Quoted, next_action, only_action, outlooks
+from orchestrator.routing.learning.step import CERTIFIED_FOR
 
 KEY = StepKey("a", "s", "v")
 QUOTED = [

@@ -12,8 +12,8 @@ import random
 import sys
 from time import perf_counter_ns, thread_time_ns
 
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey
-from orchestrator.routing.learning.observation import Observation, Outcome, signals_of
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import Observation, Outcome, StepKey, signals_of
 from orchestrator.routing.learning.outlook import Quoted, next_action, outlooks
 
 MODELS = 10

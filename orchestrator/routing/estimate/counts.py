@@ -7,7 +7,7 @@ root to a guess by tier. Old outcomes fade, so that a model that changed is lear
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 
 Path = tuple[str, ...]
@@ -35,15 +35,28 @@ class Estimate:
 
 @dataclass(slots=True)
 class Count:
-    """A discounted sum of outcomes and of their weights."""
+    """A discounted sum of outcomes and of their weights, and how many they are."""
 
     total: float = 0.0
     weight: float = 0.0
+    number: int = 0
 
     def add(self, outcome: float, weight: float, gamma: float) -> None:
         """Let the past fade, then take in one outcome."""
         self.total = self.total * gamma + outcome * weight
         self.weight = self.weight * gamma + weight
+        self.number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An outcome as a ladder took it in, and which it was at each scope."""
+
+    path: Path
+    name: str
+    outcome: float
+    weight: float
+    numbers: tuple[int, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +77,7 @@ class Ladder:
     gamma: float = GAMMA
     counts: dict[tuple[Path, str], Count] = field(default_factory=dict)
 
-    def observe(self, path: Path, name: str, outcome: float, weight: float = 1.0) -> None:
+    def observe(self, path: Path, name: str, outcome: float, weight: float = 1.0) -> Entry:
         """Take in an outcome at a scope and at all scopes above it.
 
         Args:
@@ -72,9 +85,25 @@ class Ladder:
             name: The action, or a gain.
             outcome: 0 to 1; for a gain -1 to 1.
             weight: Below 1 for outcomes that are trusted less, such as those of probe sets.
+
+        Returns:
+            What `revise` takes.
         """
+        numbers = []
         for depth in range(len(path) + 1):
-            self.counts.setdefault((path[:depth], name), Count()).add(outcome, weight, self.gamma)
+            count = self.counts.setdefault((path[:depth], name), Count())
+            count.add(outcome, weight, self.gamma)
+            numbers.append(count.number)
+        return Entry(path, name, outcome, weight, tuple(numbers))
+
+    def revise(self, entry: Entry, outcome: float, weight: float) -> Entry:
+        """Put another outcome in the place of one that was taken in, as faded as that one is."""
+        for depth, number in enumerate(entry.numbers):
+            count = self.counts[entry.path[:depth], entry.name]
+            faded = self.gamma ** (count.number - number)
+            count.total += (outcome * weight - entry.outcome * entry.weight) * faded
+            count.weight += (weight - entry.weight) * faded
+        return replace(entry, outcome=outcome, weight=weight)
 
     def estimate(self, path: Path, name: str, root: float | None = None) -> Estimate:
         """The mean at a scope, each scope shrunk to the one above it.

@@ -12,15 +12,29 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.routing.estimate.features import read
 from orchestrator.routing.signals.text import prompt_signals
 
-Source = Literal["user", "person", "audit", "judge"]
-"""Who told an outcome: ``feedback()``, a person whom the task asked, an audit drawn at random, a
-judge."""
+Source = Literal["check", "user", "person", "audit", "tool", "judge"]
+"""Who told an outcome: executed tests, ``feedback()``, a person whom the task asked, an audit drawn
+at random, the tools that the reply called, a judge."""
 
 SHADOW = "audit "
 """How the ask of a reply begins that an audit judged by the one that was taken."""
 
 _READ = 20_000
 """Characters of a prompt or reply that are read: a signal is not worth the time of a whole book."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepKey:
+    """A step of one agent, as it is now: change its models, checks or policy and it is another."""
+
+    agent: str
+    step: str
+    version: str
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """From the widest scope to the narrowest: steps of that name, this agent's, this one."""
+        return self.step, self.agent, self.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +50,7 @@ class Observation:
         action: Who replied: model, most output, effort.
         passed: Whether the reply was complete and no check failed.
         checks: The score of each check that applied.
+        failed: Which of them did not pass; `None`: that was not noted yet.
         signals: What prompt and reply showed, as `signals_of` orders it.
         ending: Checksum of the form of its last line.
         taken: Whether it answered the ask.
@@ -62,6 +77,7 @@ class Observation:
     action: str
     passed: bool
     checks: Mapping[str, float] = field(default_factory=dict)
+    failed: tuple[str, ...] | None = None
     signals: tuple[float, ...] = ()
     ending: int = 0
     taken: bool = True
@@ -79,9 +95,22 @@ class Observation:
     replied: bool = True
 
     @property
+    def key(self) -> StepKey:
+        """Its step, as it was."""
+        return StepKey(self.agent, self.step, self.version)
+
+    @property
     def is_shadow(self) -> bool:
         """Whether only an audit asked for it."""
         return self.ask.startswith(SHADOW)
+
+    @property
+    def verdicts(self) -> dict[str, bool]:
+        """Whether each check passed; of an old one that failed, what its score alone tells."""
+        if self.failed is None:
+            sure = (0.0, 1.0) if self.passed else (0.0,)
+            return {name: score > 0 for name, score in self.checks.items() if score in sure}
+        return {name: name not in self.failed for name in self.checks}
 
     def body(self) -> dict[str, Any]:
         """As a lesson keeps it; the step and the attempt stand beside."""
@@ -120,6 +149,8 @@ def fact_of(lesson: Lesson) -> Observation | Outcome:
         return Outcome(attempt_id=lesson.subject, at=lesson.at, **lesson.body)
     body = dict(lesson.body)
     body["signals"] = tuple(body["signals"])
+    if body.get("failed") is not None:
+        body["failed"] = tuple(body["failed"])
     return Observation(attempt_id=lesson.subject, step=lesson.step, **body)
 
 

@@ -8,7 +8,8 @@ from math import inf
 
 from orchestrator.routing.cascade import BelowThreshold, Decision, InHand, Option, Threshold, decide
 from orchestrator.routing.estimate.counts import TIERS, tiers
-from orchestrator.routing.learning.knowledge import Knowledge, StepKey
+from orchestrator.routing.learning.knowledge import Knowledge
+from orchestrator.routing.learning.observation import StepKey
 from orchestrator.routing.learning.record import Record
 
 _KAPPA = 5.0
