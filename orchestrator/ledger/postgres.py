@@ -283,6 +283,11 @@ class PostgresStore(SqlQueries):
             ((now_us,),) = self._query(postgres_sql.NOW)
         return super().overdue(now_us)
 
+    def orphans(self) -> list[str]:
+        """Rows that refer to a row that is not there, each described."""
+        self._query(postgres_sql.BY_TABLE)
+        return super().orphans()
+
     def overwrite_deleted(self) -> None:
         """Nothing: what is deleted goes from disk with the server's vacuum, log and backups."""
 

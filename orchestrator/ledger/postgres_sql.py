@@ -12,12 +12,14 @@ from typing import LiteralString
 _ROWS: LiteralString = "jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS rows (r, n)"
 _SERVER_US: LiteralString = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
-BY_KEY: LiteralString = """
-SELECT set_config(name, 'off', false)
-FROM (VALUES ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) AS methods (name)
-"""
+_METHODS: LiteralString = (
+    "(VALUES ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) AS methods (name)"
+)
+BY_KEY: LiteralString = f"SELECT set_config(name, 'off', false) FROM {_METHODS}"
 """Every statement here finds a few rows by key. The planner cannot know that of tables that have
 grown since it last looked, and would read them whole while the lock is held."""
+BY_TABLE: LiteralString = f"SELECT set_config(name, 'on', true) FROM {_METHODS}"
+"""Until the transaction ends: for what does read tables whole, and by key would take hours."""
 LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%s)"
 NOW: LiteralString = f"SELECT {_SERVER_US}"
 
