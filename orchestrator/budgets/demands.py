@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.budgets.rules import BudgetRule
-from orchestrator.budgets.windows import account_for
+from orchestrator.budgets.windows import in_force
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.records import Account, Demand
+from orchestrator.ledger.records import Demand
 
 LEFT_TO_OTHERS = 5
 """One part in this many of a budget is out of reach of who gives way."""
@@ -70,10 +70,11 @@ def _own(
     rules: Iterable[BudgetRule], scope: Scope, now: datetime, *, finish: bool
 ) -> Iterable[Demand]:
     for rule in rules:
-        account: Account | None = account_for(rule, scope, now)
-        if account is not None:
-            withheld = Money.ZERO if finish else rule.finish_reserve
-            yield Demand(account, rule.serves, withheld)
+        found = in_force(rule, scope, now)
+        if found is not None:
+            account, held = found
+            withheld = Money.ZERO if finish else held.finish_reserve
+            yield Demand(account, held.serves, withheld)
 
 
 def _room(demand: Demand) -> Money:

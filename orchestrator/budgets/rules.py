@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.core.money import Money
 from orchestrator.core.scope import ScopeKind
+from orchestrator.pricing.currency import Foreign
 
 WindowKind = Literal["task", "hour", "day", "week", "month", "total"]
 ThresholdAction = Literal["economize", "notify", "pause-low-priority", "halt", "ask"]
@@ -40,13 +42,29 @@ class Threshold:
         return f"{Decimal(self.share) / 100:f}%"
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignBudget:
+    """The amounts of a budget that the policy states in another currency.
+
+    Attributes:
+        limit: The amount.
+        finish_reserve: The part kept for the end; ``None``: none.
+        rate_of: The day whose rate holds for every window; ``None``: the one it begins on.
+    """
+
+    limit: Foreign
+    finish_reserve: Foreign | None = None
+    rate_of: date | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetRule:
     """An amount on a scope for a window.
 
     Attributes:
         scope: Who it is for; each holder (each user, each team) has the amount for itself.
-        limit: The amount.
+        limit: The amount in USD; of a ``foreign`` budget what it is worth by its first rate, until
+            :meth:`on` says what it is worth in a window.
         window: How long it lasts; calendar windows begin at midnight, Monday, the first. ``task``
             and ``total`` never end.
         timezone: The IANA time zone of a calendar window.
@@ -54,6 +72,7 @@ class BudgetRule:
         at: What happens at shares of it.
         likely_finish: A step starts only if this share of the agent's completed tasks needed no
             more from there on than is left; ``None``: whatever they needed. Task budgets only.
+        foreign: What the policy states in another currency; ``None``: it states USD.
     """
 
     scope: ScopeKind
@@ -63,6 +82,23 @@ class BudgetRule:
     finish_reserve: Money = Money.ZERO
     at: tuple[Threshold, ...] = ()
     likely_finish: float | None = None
+    foreign: ForeignBudget | None = None
+
+    @classmethod
+    def stated(cls, foreign: ForeignBudget, **rule: Any) -> BudgetRule:  # noqa: ANN401 - the other fields
+        """A budget in another currency."""
+        limit, kept = _worth(foreign, foreign.limit.rates.dated[0].since)
+        return cls(limit=limit, finish_reserve=kept, foreign=foreign, **rule)
+
+    def on(self, day: date) -> BudgetRule:
+        """This budget in USD, in a window that began on ``day``.
+
+        Rounded down to a nano-dollar: never more may be spent than the policy states.
+        """
+        if self.foreign is None:
+            return self
+        limit, kept = _worth(self.foreign, self.foreign.rate_of or day)
+        return replace(self, limit=limit, finish_reserve=kept, foreign=None)
 
     @property
     def serves(self) -> Money:
@@ -97,11 +133,20 @@ class BudgetRule:
             problem = "has a finish_reserve; only the task's budget can keep one"
         elif self.window == "task" and self.scope != "task":
             problem = "has the window 'task'; write hour, day, week, month or total"
+        elif self.window == "total" and self.foreign and not self.foreign.rate_of:
+            problem = "never begins, so it has the rate of no day; write rate_of"
         elif not _is_timezone(self.timezone):
             problem = f"names the unknown time zone {self.timezone!r}; write 'Europe/Berlin'"
         if problem:
             message = f"The {self.scope} budget of {self.limit} {problem}."
             raise ValueError(message)
+
+
+def _worth(foreign: ForeignBudget, day: date) -> tuple[Money, Money]:
+    """The limit and what is kept of it for the end, by the rate of a day."""
+    limit = Money.from_usd_rounded_down(foreign.limit.on(day))
+    kept = foreign.finish_reserve
+    return limit, Money.ZERO if kept is None else Money.from_usd_rounded_down(kept.on(day))
 
 
 def _is_timezone(name: str) -> bool:

@@ -52,6 +52,19 @@ def account_for(rule: BudgetRule, scope: Scope, now: datetime) -> Account | None
     return Account(rule.scope, holder, key, starts_at, ends_at)
 
 
+def in_force(rule: BudgetRule, scope: Scope, now: datetime) -> tuple[Account, BudgetRule] | None:
+    """The account as :func:`account_for` finds it, and the rule in USD as it holds in its window.
+
+    What the policy states in another currency is worth what it was on the first day of the window,
+    in the rule's time zone: in every process, and for as long as the window lasts, the same.
+    """
+    account = account_for(rule, scope, now)
+    if account is None:
+        return None
+    began = account.starts_at or now
+    return account, rule.on(began.astimezone(ZoneInfo(rule.timezone)).date())
+
+
 def _day(today: date) -> tuple[str, date, date]:
     return today.isoformat(), today, today + timedelta(days=1)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
     from orchestrator.ledger.reading import Total
+    from orchestrator.pricing.currency import Rate
 
 COUNTS = ("attempts", "input_tokens", "output_tokens")
 
@@ -38,12 +40,22 @@ def cost(
     until: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Moment after the last; UTC if no zone.")
     ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Show EUR, say, at a rate of the policy's.")
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORCHESTRATOR_POLICY", metavar="PATH", help="The policy that has the rates."
+        ),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Show cost by the dimensions you name.
 
-    What is known, what is estimated and what is in doubt stand apart.
+    What is known, what is estimated and what is in doubt stand apart. Another currency is a view
+    at one rate, that of the period's last day; JSON is in USD, as the ledger is.
     """
     from orchestrator.reports.cost import cost_by, dimensions, moment
 
@@ -52,13 +64,34 @@ def cost(
         first, after = moment(since), moment(until)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    rate = None if currency is None else _rate(currency, policy, after, as_json=as_json)
     totals = cost_by(store, wanted, since=first, until=after)
     if as_json:
         print_json([_plain(wanted, total) for total in totals])
     elif totals:
-        _print_table(wanted, totals)
+        _print_table(wanted, totals, str if rate is None else rate.shows)
+        if rate is not None:
+            typer.echo(f"at {rate}")
     else:
         typer.echo(f"Nothing was asked of a model in this period ({store}).")
+
+
+def _rate(currency: str, policy: str | None, after: datetime | None, *, as_json: bool) -> Rate:
+    """The rate to show amounts at: that of the last day of the period."""
+    from orchestrator.policy.load import load_policy
+    from orchestrator.pricing.currency import day_of
+
+    problem = "JSON is in USD with all digits; leave it out" if as_json else None
+    if problem is None and policy is None:
+        problem = "name the policy that has the rates with --policy"
+    rates = load_policy(policy).rates if policy is not None and not problem else {}
+    if problem is None and currency not in rates:
+        problem = f"the policy has no rate of {currency}; it has {', '.join(rates) or 'none'}"
+    if problem is not None:
+        raise typer.BadParameter(problem, param_hint="--currency")
+    now = datetime.now(UTC)
+    last = now if after is None else min(now, after - timedelta(microseconds=1))
+    return rates[currency].on(day_of(last))
 
 
 def _plain(wanted: Sequence[str], total: Total) -> dict[str, object]:
@@ -77,7 +110,9 @@ def _plain(wanted: Sequence[str], total: Total) -> dict[str, object]:
     }
 
 
-def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
+def _print_table(
+    wanted: Sequence[str], totals: Sequence[Total], shows: Callable[[Money], str]
+) -> None:
     from orchestrator.cli.tables import new_table, numbers, print_table, words
 
     # What all rows have in common is said once; the place belongs to what differs.
@@ -103,21 +138,23 @@ def _print_table(wanted: Sequence[str], totals: Sequence[Total]) -> None:
     for total in totals:
         table.add_row(
             *(total.group[place] or "-" for place in shown),
-            *_figures([total], unsure=unsure, remembers=remembers),
+            *_figures([total], shows, unsure=unsure, remembers=remembers),
         )
     if len(totals) > 1:
         table.add_section()
-        figures = _figures(totals, unsure=unsure, remembers=remembers)
+        figures = _figures(totals, shows, unsure=unsure, remembers=remembers)
         table.add_row("all", *[""] * (len(shown) - 1), *figures)
     print_table(table)
 
 
-def _figures(totals: Sequence[Total], *, unsure: bool, remembers: bool) -> list[str]:
+def _figures(
+    totals: Sequence[Total], shows: Callable[[Money], str], *, unsure: bool, remembers: bool
+) -> list[str]:
     apart = ("known", "estimated", "unknown") if unsure else ()
     return [
         *(f"{sum(getattr(total, name) for total in totals):,}" for name in COUNTS),
-        *(str(sum((getattr(total, name) for total in totals), Money.ZERO)) for name in apart),
-        str(sum((total.cost for total in totals), Money.ZERO)),
+        *(shows(sum((getattr(total, name) for total in totals), Money.ZERO)) for name in apart),
+        shows(sum((total.cost for total in totals), Money.ZERO)),
         *([f"{sum(total.hits for total in totals):,}"] if remembers else []),
-        *([str(sum((total.saved for total in totals), Money.ZERO))] if remembers else []),
+        *([shows(sum((total.saved for total in totals), Money.ZERO))] if remembers else []),
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from fnmatch import fnmatchcase
 
 from orchestrator.core.money import Money
+from orchestrator.pricing.currency import Foreign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class ToolSettings:
         journal: Whether a result is kept, so that a resume does not call again.
     """
 
-    price: Money | None = None
+    price: Money | Foreign | None = None
     timeout_s: float | None = None
     limit: int | None = None
     journal: bool | None = None
@@ -34,6 +36,17 @@ class ToolSettings:
                 for own in [getattr(self, one.name)]
             }
         )
+
+    def cost(self, day: date) -> Money:
+        """What one call on ``day`` costs, rounded upward."""
+        if isinstance(self.price, Foreign):
+            return Money.from_usd_rounded_up(self.price.on(day))
+        return self.price or Money.ZERO
+
+    def source(self, day: date) -> str:
+        """Where the price in a policy comes from."""
+        rate = f" ({self.price.rates.on(day)})" if isinstance(self.price, Foreign) else ""
+        return f"policy{rate}"
 
     @property
     def needs_governing(self) -> bool:

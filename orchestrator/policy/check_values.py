@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from orchestrator.policy.amounts import read_usd
 from orchestrator.policy.values import (
     choices,
     one_of,
@@ -14,7 +15,6 @@ from orchestrator.policy.values import (
     read_duration,
     read_name,
     read_pattern,
-    read_positive_money,
     read_probability,
     read_text,
     suggestion,
@@ -102,7 +102,7 @@ CHECKS: Mapping[str, CheckForm] = MappingProxyType(
             "judge: {model: large, budget: 0.02 USD}",
             {
                 "model": Setting("model", read_name),
-                "budget": Setting("budget", read_positive_money),
+                "budget": Setting("budget", read_usd),
                 "criteria": Setting("criteria", read_text),
             },
             required=("model", "budget"),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Protocol
 
+from orchestrator.budgets.rules import WHOLE, Threshold
 from orchestrator.core.errors import PolicyProblem
 from orchestrator.core.money import Money
-from orchestrator.core.scope import SCOPE_KINDS
+from orchestrator.policy.amounts import NOTHING
+from orchestrator.policy.currencies import budgets_of, mistakes, rates_of, worth
 from orchestrator.policy.documents.budgets import BudgetDocument, TaskBudgetDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.executed import read_tests
 from orchestrator.policy.resolve import price_of
 from orchestrator.policy.tree import Node, Path, dotted, is_under
 from orchestrator.policy.values import choices, suggestion
+from orchestrator.pricing.currency import USD, Rates, day_of
 from orchestrator.pricing.price import Price
 from orchestrator.pricing.quote import Quote
 from orchestrator.routing.settings import AgreementCheck, Check, ExecutionCheck, JudgeCheck
@@ -55,10 +58,13 @@ class CrossChecks:
     own: tuple[Path, Node] | None = None
     problems: list[PolicyProblem] = field(default_factory=list)
     _above_damage: set[Path] = field(init=False)
+    _rates: dict[str, Rates] = field(init=False)
+    _day: date = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare for many questions about the same damage."""
         self._above_damage = {path[:n] for path in self.damaged for n in range(len(path))}
+        self._rates = rates_of(self.document)
 
     def against(self, upper: Node, above: PolicyDocument) -> None:
         """Find what this layer loosens: a lower layer may only tighten what holds money and time.
@@ -79,15 +85,27 @@ class CrossChecks:
             quote: Where prices come from.
             at: The moment they must hold.
         """
+        self._day = day_of(at)
+        doubted = {
+            str(path[1]) for path in self.damaged if path[:1] == ("currencies",) and path[1:]
+        }
+        for mistake in mistakes(self.document, self._day, doubted):
+            self._report(*mistake)
         self._models()
         self._steps()
         self._lanes()
         self._budgets()
         self._resources()
         quotes = {
-            name: quote(model.model, override=price_of(model.price), at=at, api_base=model.api_base)
+            name: quote(
+                model.model,
+                override=price_of(model.price, self._rates),
+                at=at,
+                api_base=model.api_base,
+            )
             for name, model in self.document.models.items()
             if model.model is not None
+            and (model.price is None or model.price.currency in {USD, *self._rates})
             and not any(self._is_said(("models", name, part)) for part in PRICED_BY)
         }
         self._prices(quotes)
@@ -108,16 +126,30 @@ class CrossChecks:
         for name in above.limits.model_fields_set:
             bound, value = getattr(above.limits, name), getattr(here.limits, name)
             yield ("limits", name), value > bound, "lower it or remove it"
-        uppers = dict(_budgets_of(above))
-        for path, lower in _budgets_of(here):
+        for currency, rates in above.currencies.items():
+            differs = here.currencies[currency] != rates
+            yield ("currencies", currency), differs, "rates are the same for all; remove it"
+        if "stale_rate" in above.model_fields_set:
+            remedy = "lower it or remove it"
+            yield ("stale_rate",), here.stale_rate > above.stale_rate, remedy
+        yield from self._loosened_budgets(above)
+
+    def _loosened_budgets(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
+        uppers = dict(budgets_of(above))
+        for path, lower in budgets_of(self.document):
             upper = uppers.get(path)
             if upper is None:
                 continue
             if upper.limit is not None and lower.limit is not None:
-                yield (*path, "limit"), lower.limit > upper.limit, "lower it or remove it"
-            halts = _serves(lower) > _serves(upper)
+                currency = upper.limit.currency
+                if lower.limit.currency != currency:
+                    remedy = f"write it in {currency}: rates change, and with them what is more"
+                    yield (*path, "limit"), True, remedy
+                looser = lower.limit.number > upper.limit.number
+                yield (*path, "limit"), looser, "lower it or remove it"
+            halts = _halts_at(lower) > _halts_at(upper)
             yield (*path, "at"), halts and lower.limit == upper.limit, "halt no later"
-            for name in ("per", "timezone"):
+            for name in ("per", "timezone", "rate_of"):
                 if not isinstance(lower, TaskBudgetDocument):
                     differs = getattr(lower, name) != getattr(upper, name)
                     yield (*path, name), differs, "another window is another budget; remove it"
@@ -227,17 +259,15 @@ class CrossChecks:
         if audits is not None and audits.rate and audits.budget is None:
             message = "audits what `audits.budget` pays; add `budget: {limit: 1 USD, per: month}`"
             self._report(("audits", "rate"), message)
-        for path, budget in _budgets_of(self.document):
+        for path, budget in budgets_of(self.document):
             if budget.limit is None:
                 self._report(path, "lacks `limit`; write `limit: 0.25 USD`")
-            elif isinstance(budget, TaskBudgetDocument) and budget.finish_reserve >= (
-                serves := _serves(budget)
-            ):
-                message = f"must be below the limit ({serves}), or no step could ever start"
+            elif (known := self._worth(budget)) is not None and known[1] >= known[0]:
+                message = f"must be below the limit ({known[0]}), or no step could ever start"
                 self._report((*path, "finish_reserve"), f"{message}; lower it")
 
     def _prices(self, quotes: Mapping[str, Quote | None]) -> None:
-        if self.document.unknown_price != "refuse" or not any(_budgets_of(self.document)):
+        if self.document.unknown_price != "refuse" or not any(budgets_of(self.document)):
             return
         for name, quote in quotes.items():
             if quote is None:
@@ -253,13 +283,14 @@ class CrossChecks:
         """A budget below one call of the cheapest candidate would halt every task at once."""
         groups = {"": tuple(self.document.models)}
         groups |= {name: step.models for name, step in self.document.steps.items() if step.models}
-        for path, budget in _budgets_of(self.document):
-            reserve = getattr(budget, "finish_reserve", Money.ZERO)
-            if budget.limit is None or reserve >= _serves(budget):
+        for path, budget in budgets_of(self.document):
+            known = self._worth(budget)
+            if known is None or known[1] >= known[0]:
                 continue  # said elsewhere
+            serves, reserve = known
             for step, candidates in groups.items():
                 bound, model = self._cheapest(candidates, quotes)
-                if _serves(budget) - reserve < bound:
+                if serves - reserve < bound:
                     tokens = self.document.models[model].max_output_tokens
                     left = f" less its finish_reserve ({reserve})" if reserve else ""
                     where = f" of step `{step}`" if step else ""
@@ -270,6 +301,16 @@ class CrossChecks:
                     )
                     self._report((*path, "limit"), message)
                     break
+
+    def _worth(self, budget: BudgetDocument | TaskBudgetDocument) -> tuple[Money, Money] | None:
+        """What may be spent of a budget, and what of it is kept for the end; ``None``: unknown."""
+        if budget.limit is None:
+            return None
+        limit = worth(budget.limit, self._rates, self._day)
+        kept = worth(getattr(budget, "finish_reserve", NOTHING), self._rates, self._day)
+        if limit is None or kept is None:
+            return None
+        return Threshold(_halts_at(budget), "halt").of(limit), kept
 
     def _cheapest(
         self, candidates: tuple[str, ...], quotes: Mapping[str, Quote | None]
@@ -302,21 +343,6 @@ class CrossChecks:
         self.problems.append(PolicyProblem(source.file, source.line, dotted(path), message))
 
 
-def _budgets_of(
-    document: PolicyDocument,
-) -> Iterator[tuple[Path, BudgetDocument | TaskBudgetDocument]]:
-    """Every budget there is, with its path."""
-    for scope in SCOPE_KINDS:
-        budget = getattr(document.budgets, scope)
-        if budget is not None:
-            yield ("budgets", scope), budget
-    if document.memo is not None and document.memo.upkeep is not None:
-        yield ("memo", "upkeep"), document.memo.upkeep
-    if document.audits is not None and document.audits.budget is not None:
-        yield ("audits", "budget"), document.audits.budget
-
-
-def _serves(budget: BudgetDocument | TaskBudgetDocument) -> Money:
-    """What may be spent of a budget: less than its limit where it halts earlier."""
-    limit = budget.limit or Money.ZERO
-    return min((one.of(limit) for one in budget.at if one.action == "halt"), default=limit)
+def _halts_at(budget: BudgetDocument | TaskBudgetDocument) -> int:
+    """The share at which it halts, in hundredths of a percent."""
+    return min((one.share for one in budget.at if one.action == "halt"), default=WHOLE)

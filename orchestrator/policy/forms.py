@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-from orchestrator.policy import check_values, values
+from orchestrator.policy import amounts, check_values, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Written:
 TEXT_OR_NUMBER = MappingProxyType({"type": ["string", "number", "boolean"]})
 
 MONEY = Written(
-    values.read_positive_money,
+    amounts.read_positive_money,
     "amount of money",
     "0.25 USD",
-    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?USD$"},
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[A-Z]{3}$"},
 )
-RESERVE = Written(values.read_money, "amount of money", "0.02 USD", MONEY.schema)
+RESERVE = Written(amounts.read_money, "amount of money", "0.02 USD", MONEY.schema)
 DURATION = Written(
     values.read_duration,
     "duration",
@@ -90,7 +90,7 @@ COUNT = Written(
     },
 )
 PRICE = Written(
-    values.read_price,
+    amounts.read_price,
     "USD per million tokens",
     "0.10",
     {"type": "number", "minimum": 0},
@@ -123,10 +123,38 @@ VARIABLE = Written(
     {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
 )
 UNIT_PRICE = Written(
-    values.read_unit_price,
+    amounts.read_unit_price,
     "amount of money",
     "0.00001 USD",
+    {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[A-Z]{3}$"},
+)
+USD_UNIT_PRICE = Written(
+    amounts.read_usd_unit_price,
+    "amount of money",
+    "0.01 USD",
     {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?USD$"},
+)
+CURRENCY = Written(
+    amounts.read_currency, "currency", "EUR", {"type": "string", "pattern": "^[A-Z]{3}$"}
+)
+FOREIGN = Written(amounts.read_foreign, "currency", "EUR", CURRENCY.schema)
+DAY = Written(
+    amounts.read_day,
+    "day",
+    "2026-07-01",
+    {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+)
+RATES = Written(
+    amounts.read_rates,
+    "day and USD for one unit",
+    "{2026-01-01: 1.08}",
+    {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": DAY.schema["pattern"]},
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+    },
+    text_only=False,
 )
 SWITCH = Written(values.read_switch, "`on` or `off`", "on", {"enum": ["on", "off", True, False]})
 ZONE = Written(values.read_zone, "IANA time zone", "Europe/Berlin", {"type": "string"})

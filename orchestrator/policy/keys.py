@@ -92,6 +92,9 @@ def _holds(field: FieldInfo) -> tuple[Literal["one", "list", "named"], Written |
     many: Literal["one", "named"] = "one"
     if typing.get_origin(field.annotation) is dict:
         many = "named"
+        item = _written(getattr(arguments[1], "__metadata__", ()))
+        if item is not None:
+            return many, item
     for candidate in (field.annotation, *arguments):
         if isinstance(candidate, type) and issubclass(candidate, Document):
             return many, candidate

@@ -115,7 +115,8 @@ def default_values(document: Document, path: Path = ()) -> Iterator[tuple[Path, 
             yield from default_values(value, below)
         elif key.many == "named":
             for name, entry in value.items():
-                yield from default_values(entry, (*below, name))
+                if isinstance(entry, Document):
+                    yield from default_values(entry, (*below, name))
         elif key.default is not None and key.name not in document.model_fields_set:
             yield below, key.default, Source("default", 0)
 

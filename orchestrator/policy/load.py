@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from orchestrator.core.errors import PolicyError, PolicyProblem
 from orchestrator.policy.crosschecks import CrossChecks, QuoteFunction
+from orchestrator.policy.currencies import rates_of
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.keys import keys_of
 from orchestrator.policy.layers import (
@@ -53,6 +54,7 @@ def load_policy(
             for name, document in judged.documents.items()
             if name is not None
         },
+        rates=rates_of(judged.documents[None]),
         values={name: _values(root, judged.documents[name]) for name, root in judged.roots.items()},
     )
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -19,6 +19,7 @@ from orchestrator.memo.settings import MemoTable, StoreSettings
 from orchestrator.models.rates import RateSettings
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
+from orchestrator.pricing.currency import Rates
 from orchestrator.pricing.resources import ResourcePrice
 from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.checks.judge import PROMPT_VERSION
@@ -156,12 +157,14 @@ class Policy:
         everyone: What applies to an agent without overrides.
         agents: What applies to each agent under ``agents:``.
         values: Every value with its source, by agent; ``None`` for ``everyone``.
+        rates: The rates of other currencies than USD.
     """
 
     path: str
     everyone: AgentPolicy
     agents: Mapping[str, AgentPolicy]
     values: Mapping[str | None, tuple[Value, ...]]
+    rates: Mapping[str, Rates] = field(default_factory=dict)
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -184,6 +187,8 @@ def _canonical(value: object) -> object:
     match value:
         case Decimal():
             return f"{value.normalize():f}"
+        case date():
+            return value.isoformat()
         case timedelta():
             return value.total_seconds()
         case _:

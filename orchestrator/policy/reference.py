@@ -56,7 +56,11 @@ def _row(key: Key) -> str:
         unit += f" or `{key.holds.main}` alone" if key.holds.text_is_main else ""
         unit += " or `off`" if key.holds.may_be_off else ""
     else:
-        unit = key.holds.unit if key.many == "one" else f"list of {key.holds.unit}s"
+        unit = {
+            "one": key.holds.unit,
+            "list": f"list of {key.holds.unit}s",
+            "named": f"mapping of names to {key.holds.unit}",
+        }[key.many]
     cells = (
         f"`{key.name}`",
         unit,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from orchestrator.budgets.rules import BudgetRule
-from orchestrator.core.scope import SCOPE_KINDS
+from orchestrator.budgets.rules import BudgetRule, ForeignBudget
+from orchestrator.core.money import Money
+from orchestrator.core.scope import SCOPE_KINDS, ScopeKind
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolSettings, ToolTable
 from orchestrator.memo.settings import MemoSettings, MemoTable, StoreSettings
 from orchestrator.models.rates import RateSettings
 from orchestrator.models.settings import ModelSettings
+from orchestrator.policy.amounts import NOTHING, Amount
+from orchestrator.policy.currencies import rates_of
 from orchestrator.policy.documents.audits import AuditsDocument
-from orchestrator.policy.documents.budgets import BudgetsDocument, TaskBudgetDocument
+from orchestrator.policy.documents.budgets import (
+    BudgetDocument,
+    BudgetsDocument,
+    TaskBudgetDocument,
+)
 from orchestrator.policy.documents.lanes import LaneDocument, RateDocument
 from orchestrator.policy.documents.memo import MemoHomeDocument
 from orchestrator.policy.documents.models import ModelDocument, PriceDocument
@@ -24,6 +32,7 @@ from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.executed import read_tests
 from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
+from orchestrator.pricing.currency import Foreign, Rates
 from orchestrator.pricing.price import OPTIONAL_PARTS, Price
 from orchestrator.pricing.resources import ResourcePrice
 from orchestrator.routing.admission import LaneSettings
@@ -33,24 +42,27 @@ from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTabl
 def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
     """Put the settings together; ``document``, read from ``root``, has passed all checks."""
     keep = document.keep_bodies
+    rates = rates_of(document)
     return AgentPolicy(
         org=document.org,
         team=document.team,
         cost_center=document.cost_center,
-        models={name: _model(name, model) for name, model in document.models.items()},
-        budgets=_budgets(document.budgets),
+        models={name: _model(name, model, rates) for name, model in document.models.items()},
+        budgets=_budgets(document.budgets, rates),
         limits=_limits(document),
         # Sorted, because the order of steps means nothing and the digest must not show it.
         steps=StepTable(
             {name: _step(step, name, root) for name, step in sorted(document.steps.items())}
         ),
         memos=_memos(document),
-        upkeep=_upkeep(document.memo),
-        audits=_audits(document.audits),
+        upkeep=_upkeep(document.memo, rates),
+        audits=_audits(document.audits, rates),
         memo_store=document.memo_store,
         memo_limits=_memo_limits(document.memo),
-        tools=ToolTable({name: _tool(tool) for name, tool in sorted(document.tools.items())}),
-        resources={name: _resource(one) for name, one in sorted(document.resources.items())},
+        tools=ToolTable(
+            {name: _tool(tool, rates) for name, tool in sorted(document.tools.items())}
+        ),
+        resources={name: _resource(one, rates) for name, one in sorted(document.resources.items())},
         unknown_price=document.unknown_price,
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
@@ -61,15 +73,15 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
     )
 
 
-def price_of(price: PriceDocument | None) -> Price | None:
+def price_of(price: PriceDocument | None, rates: Mapping[str, Rates]) -> Price | None:
     """The policy's own price; ``None`` if it has none, or lacks a required part."""
     if price is None or price.input is None or price.output is None:
         return None
     more = {part: getattr(price, part) for part in OPTIONAL_PARTS}
-    return Price(input=price.input, output=price.output, **more)
+    return Price(input=price.input, output=price.output, rates=rates.get(price.currency), **more)
 
 
-def _model(name: str, model: ModelDocument) -> ModelSettings:
+def _model(name: str, model: ModelDocument, rates: Mapping[str, Rates]) -> ModelSettings:
     assert model.model is not None, "the cross-checks refuse a model without `model`"
     return ModelSettings(
         name=name,
@@ -81,7 +93,7 @@ def _model(name: str, model: ModelDocument) -> ModelSettings:
         effort=model.effort,
         service_tier=model.service_tier,
         context_window=model.context_window,
-        price=price_of(model.price),
+        price=price_of(model.price, rates),
         rate=None if model.rate is None else _rate(model.rate),
     )
 
@@ -95,32 +107,58 @@ def _lane(lane: LaneDocument) -> LaneSettings:
     return LaneSettings(concurrency=lane.concurrency, queue=lane.queue, shares=lane.shares)
 
 
-def _budgets(budgets: BudgetsDocument) -> tuple[BudgetRule, ...]:
+def _budgets(budgets: BudgetsDocument, rates: Mapping[str, Rates]) -> tuple[BudgetRule, ...]:
     rules = []
     for scope in SCOPE_KINDS:
         budget = getattr(budgets, scope)
         if budget is None:
             continue
         if isinstance(budget, TaskBudgetDocument):
-            assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
-            rule = BudgetRule(
+            kept, likely = budget.finish_reserve, budget.likely_finish
+            rule = _rule(
+                budget.limit,
+                rates,
+                kept=kept,
                 scope=scope,
-                limit=budget.limit,
                 window="task",
-                finish_reserve=budget.finish_reserve,
                 at=budget.at,
-                likely_finish=budget.likely_finish,
+                likely_finish=likely,
             )
         else:
-            rule = BudgetRule(
-                scope=scope,
-                limit=budget.limit,
-                window=budget.per,
-                timezone=budget.timezone,
-                at=budget.at,
-            )
+            rule = _windowed(budget, rates, scope)
         rules.append(rule)
     return tuple(rules)
+
+
+def _windowed(budget: BudgetDocument, rates: Mapping[str, Rates], scope: ScopeKind) -> BudgetRule:
+    return _rule(
+        budget.limit,
+        rates,
+        rate_of=budget.rate_of,
+        scope=scope,
+        window=budget.per,
+        timezone=budget.timezone,
+        at=budget.at,
+    )
+
+
+def _rule(
+    limit: Amount | None,
+    rates: Mapping[str, Rates],
+    *,
+    kept: Amount = NOTHING,
+    rate_of: date | None = None,
+    **rule: Any,  # noqa: ANN401 - the other fields of a rule
+) -> BudgetRule:
+    """A budget, in whichever currency it is stated."""
+    assert limit is not None, "the cross-checks refuse a budget without `limit`"
+    foreign = limit.by(rates)
+    if foreign is None:
+        return BudgetRule(
+            limit=Money.from_usd(limit.number), finish_reserve=Money.from_usd(kept.number), **rule
+        )
+    reserve = Foreign(kept.number, foreign.rates) if kept.number else None
+    return BudgetRule.stated(ForeignBudget(foreign, reserve, rate_of), **rule)
 
 
 def _limits(document: PolicyDocument) -> LimitSettings:
@@ -141,17 +179,17 @@ def _limits(document: PolicyDocument) -> LimitSettings:
     )
 
 
-def _resource(resource: ResourceDocument) -> ResourcePrice:
-    if resource.flat is not None and resource.over is not None:
-        return ResourcePrice.spread(resource.flat, resource.over)
-    assert resource.price is not None, "the cross-checks refuse a resource without a price"
-    return ResourcePrice(resource.price)
+def _resource(resource: ResourceDocument, rates: Mapping[str, Rates]) -> ResourcePrice:
+    amount = resource.price if resource.flat is None else resource.flat
+    assert amount is not None, "the cross-checks refuse a resource without a price"
+    return ResourcePrice(amount.number, resource.over, rates.get(amount.currency))
 
 
-def _tool(tool: ToolDocument) -> ToolSettings:
-    return ToolSettings(
-        price=tool.price, timeout_s=tool.timeout, limit=tool.limit, journal=tool.journal
-    )
+def _tool(tool: ToolDocument, rates: Mapping[str, Rates]) -> ToolSettings:
+    price: Money | Foreign | None = None
+    if tool.price is not None:
+        price = tool.price.by(rates) or Money.from_usd(tool.price.number)
+    return ToolSettings(price=price, timeout_s=tool.timeout, limit=tool.limit, journal=tool.journal)
 
 
 def _memos(document: PolicyDocument) -> MemoTable:
@@ -162,29 +200,15 @@ def _memos(document: PolicyDocument) -> MemoTable:
     )
 
 
-def _upkeep(memo: MemoHomeDocument | None) -> BudgetRule | None:
+def _upkeep(memo: MemoHomeDocument | None, rates: Mapping[str, Rates]) -> BudgetRule | None:
     budget = None if memo is None else memo.upkeep
-    if budget is None:
-        return None
-    assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
-    return BudgetRule(
-        scope="upkeep",
-        limit=budget.limit,
-        window=budget.per,
-        timezone=budget.timezone,
-        at=budget.at,
-    )
+    return None if budget is None else _windowed(budget, rates, "upkeep")
 
 
-def _audits(audits: AuditsDocument | None) -> AuditSettings | None:
+def _audits(audits: AuditsDocument | None, rates: Mapping[str, Rates]) -> AuditSettings | None:
     if audits is None or audits.budget is None or not audits.rate:
         return None
-    budget = audits.budget
-    assert budget.limit is not None, "the cross-checks refuse a budget without `limit`"
-    rule = BudgetRule(
-        scope="upkeep", limit=budget.limit, window=budget.per, timezone=budget.timezone
-    )
-    return AuditSettings(rate=audits.rate, budget=rule)
+    return AuditSettings(rate=audits.rate, budget=_windowed(audits.budget, rates, "upkeep"))
 
 
 def _memo_limits(memo: MemoHomeDocument | None) -> StoreSettings:

@@ -14,15 +14,12 @@ from urllib.parse import urlsplit
 
 from orchestrator.budgets.rules import WHOLE, Threshold, ThresholdAction
 from orchestrator.core.durations import parse_duration
-from orchestrator.core.money import Money
 from orchestrator.memo.sharing import PRIVATE, SECRET, Share
 from orchestrator.models.rates import Rate
 from orchestrator.policy.tree import one_line
 
-MAX_USD = 1_000_000_000  # its nano-dollars still fit the ledgers' 64-bit integers
 MAX_COUNT = 10**12
 MAX_SECONDS = 10 * 365 * 86_400
-LONGEST_UNIT_PRICE = 24
 MAX_TEXT = 2_000
 MAX_NAME = 100
 MAX_CHOICES = 20
@@ -32,7 +29,6 @@ ON = ("on", "yes", "true")
 OFF = ("off", "no", "false")  # what YAML 1.1 and 1.2 spell differently
 
 NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-MONEY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]{3})")
 PERIODS: Mapping[str, float] = MappingProxyType({"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0})
 COUNT = re.compile(r"((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)([kM]?)")
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMG]i?B)")
@@ -62,53 +58,6 @@ def choices(known: Collection[str]) -> str:
     some = ", ".join(f"`{word}`" for word in itertools.islice(known, MAX_CHOICES))
     more = len(known) - MAX_CHOICES
     return f"{some} and {more} more" if more > 0 else some
-
-
-def read_money(text: str) -> Money:
-    """``0.25 USD``."""
-    match = MONEY.fullmatch(text)
-    if match is None:
-        bare = NUMBER.fullmatch(text.strip("$ "))
-        hint = f"`{bare[0]} USD`" if bare else "an amount and its currency, as in `0.25 USD`"
-        message = f"{shown(text)} is no amount of money; write {hint}"
-        raise ValueError(message)
-    amount, currency = match.groups()
-    if currency != "USD":
-        message = f"{shown(text)} is not in USD, the only currency yet; write `{amount} USD`"
-        raise ValueError(message)
-    if len(amount) > len(str(MAX_USD)) + 10 or Decimal(amount) > MAX_USD:
-        message = f"{shown(text)} is too much or too fine; write at most {MAX_USD} USD"
-        raise ValueError(message)
-    return Money.from_usd(amount)
-
-
-def read_positive_money(text: str) -> Money:
-    """``0.25 USD``, more than nothing."""
-    money = read_money(text)
-    if not money:
-        message = f"{shown(text)} allows no call at all; write an amount above 0"
-        raise ValueError(message)
-    return money
-
-
-def read_unit_price(text: str) -> Decimal:
-    """``0.000000004 USD``, as fine as it is written."""
-    match = MONEY.fullmatch(text)
-    if match is None or len(match[1]) > LONGEST_UNIT_PRICE:
-        message = f"{shown(text)} is no price of a unit; write for example `0.00001 USD`"
-        raise ValueError(message)
-    if match[2] != "USD":
-        message = f"{shown(text)} is not in USD, the only currency yet; write `{match[1]} USD`"
-        raise ValueError(message)
-    return Decimal(match[1])
-
-
-def read_price(text: str) -> Decimal:
-    """USD per million tokens, ``0.10``, exactly as written."""
-    if not NUMBER.fullmatch(text) or len(text) > 18:  # noqa: PLR2004 - six digits, twelve decimals
-        message = f"{shown(text)} is no price; write USD per million tokens, as in `0.10`"
-        raise ValueError(message)
-    return Decimal(text)
 
 
 def read_count(text: str) -> int:

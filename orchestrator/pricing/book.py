@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.money import EXACT
+from orchestrator.pricing.currency import day_of
 from orchestrator.pricing.listing import Listing, completed, disagreement
 from orchestrator.pricing.names import ModelName
 from orchestrator.pricing.price import Price
@@ -59,7 +60,7 @@ class PriceBook:
             message = f"{at!r} has no time zone; pass an aware datetime such as datetime.now(UTC)."
             raise ValueError(message)
         if override is not None:
-            return Quote(tiers=(Tier(0, override),))
+            return Quote(tiers=(Tier(0, override.on(day_of(at))),))
         key = (model, api_base)
         minute = int(at.timestamp()) // _SECONDS_PER_MINUTE
         recent = self._recent.get(key)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from orchestrator.pricing.price import OPTIONAL_PARTS, PARTS, REQUIRED_PARTS, Price
 from orchestrator.pricing.quote import Tier
@@ -53,7 +54,7 @@ def tiers(
         know nothing, and half a price would let the other half run free.
     """
     built = []
-    known: dict[str, Decimal] = {}
+    known: dict[str, Any] = {}
     for above in sorted(table):
         known |= {part: value for part, value in table[above].items() if value > 0}
         if "input" not in known or "output" not in known:

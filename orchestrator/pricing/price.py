@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
+
+from orchestrator.pricing.currency import Rates
 
 REQUIRED_PARTS = ("input", "output")
 OPTIONAL_PARTS = (
@@ -41,6 +44,7 @@ class Price:
         output_image: Images in the output; ``None``: as ``output``.
         source: Where it comes from (``policy``, ``genai-prices 0.2.3``).
         as_of: The day from which it holds, if known.
+        rates: Of the currency that the parts are in, if that is not USD: :meth:`on` makes it USD.
     """
 
     input: Decimal
@@ -55,6 +59,7 @@ class Price:
     output_image: Decimal | None = None
     source: str = "policy"
     as_of: date | None = None
+    rates: Rates | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no price.
@@ -73,6 +78,16 @@ class Price:
             if not value.is_finite() or value < 0:
                 message = f"price.{part} is {value}; write USD per million tokens, 0 or more."
                 raise ValueError(message)
+
+    def on(self, day: date) -> Price:
+        """This price in USD, by the rate of a day, which its source then names."""
+        if self.rates is None:
+            return self
+        rate = self.rates.on(day)
+        usd: dict[str, Any] = {
+            part: rate.of(value) for part in PARTS if (value := getattr(self, part)) is not None
+        }
+        return replace(self, **usd, rates=None, source=f"{self.source} ({rate})")
 
     def of(self, part: str) -> Decimal:
         """The price of a part, or of the whole that it lies in if it has none of its own."""

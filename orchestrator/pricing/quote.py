@@ -84,7 +84,7 @@ class Quote:
 
         A price in the policy is that of whatever the policy's own provider serves.
         """
-        return tier == STANDARD or tier in self.service_tiers or self.source == "policy"
+        return tier == STANDARD or tier in self.service_tiers or self.source.startswith("policy")
 
     def cost(self, usage: Usage) -> Money:
         """What ``usage`` costs, exact, rounded up once to whole nano-dollars.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
 
 from orchestrator.core.money import NANO_PER_USD, Money
+from orchestrator.pricing.currency import Rates
 
 MAX_QUANTITY = Decimal(10**15)
 
@@ -17,17 +19,23 @@ class ResourcePrice:
     """What one unit of a resource costs.
 
     Attributes:
-        unit: USD per unit, exactly as written.
+        unit: USD per unit, or the whole flat cost, exactly as written.
         over: Units over which a flat cost is spread; ``None`` where ``unit`` is a price of its own.
+        rates: Of the currency that ``unit`` is in, if that is not USD: :meth:`on` makes it USD.
+        source: Where the price comes from.
     """
 
     unit: Decimal
     over: int | None = None
+    rates: Rates | None = None
+    source: str = "policy"
 
-    @classmethod
-    def spread(cls, flat: Money, over: int) -> ResourcePrice:
-        """A flat cost, as that of reserved capacity, spread evenly over so many units."""
-        return cls(flat.usd, over)
+    def on(self, day: date) -> ResourcePrice:
+        """This price in USD, by the rate of a day."""
+        if self.rates is None:
+            return self
+        rate = self.rates.on(day)
+        return ResourcePrice(rate.of(self.unit), self.over, source=f"{self.source} ({rate})")
 
     def cost(self, quantity: Decimal) -> Money:
         """What ``quantity`` units cost, rounded upward once."""

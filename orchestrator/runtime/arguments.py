@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.records import TaskRecord
 from orchestrator.ledger.validation import MAX_NANO, check_text
 from orchestrator.policy.records import AgentPolicy
+from orchestrator.pricing.currency import day_of
 
 Amount = Money | Decimal | str | int
 Duration = timedelta | str | float | int
@@ -60,9 +61,10 @@ def amount(value: Amount) -> Money:
     return money
 
 
-def amount_above(policy: AgentPolicy) -> Callable[[Amount], Money]:
+def amount_above(policy: AgentPolicy, now: datetime) -> Callable[[Amount], Money]:
     """A reader of a task's own budget: with all of it kept for the end, nothing could start."""
-    finish_reserve = max((rule.finish_reserve for rule in policy.budgets), default=Money.ZERO)
+    kept = (rule.on(day_of(now)).finish_reserve for rule in policy.budgets)
+    finish_reserve = max(kept, default=Money.ZERO)
 
     def read(value: Amount) -> Money:
         money = amount(value)

@@ -19,6 +19,7 @@ from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptEnd, BudgetShort, TaskSignalled
 from orchestrator.ledger.validation import MAX_NANO
+from orchestrator.pricing.currency import day_of
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
 from orchestrator.runtime.booking import announce, book
 from orchestrator.runtime.held import give_way
@@ -54,7 +55,7 @@ def charge(run: TaskRun, resource: str, quantity: Quantity, *, once: bool = True
         ValueError: If the policy has no price for it, or the quantity is no number from 0.
         Halted: If a budget cannot serve it.
     """
-    price = _price_of(run, resource)
+    price = _price_of(run, resource).on(day_of(run.clock.now()))
     amount = read_quantity(quantity)
     place = run.places.here()
     step = f"resource:{resource}"
@@ -69,7 +70,7 @@ def charge(run: TaskRun, resource: str, quantity: Quantity, *, once: bool = True
         kind="resource",
         name=resource,
         price=price.cost(amount),
-        source=f"policy: {amount} units",
+        source=f"{price.source}: {amount} units",
     )
     wait_s = WAIT_ON_LOOP_S if _on_loop() else inf
     slot = Slot()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import date
 from typing import Any
 
 from orchestrator.budgets.purse import Purse
@@ -14,6 +15,7 @@ from orchestrator.limits.deadline import Deadline
 from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings, extended
 from orchestrator.policy.records import AgentPolicy
+from orchestrator.pricing.currency import day_of
 from orchestrator.runtime.journal import Journal
 from orchestrator.runtime.outlay import Outlay
 from orchestrator.runtime.results import attempt_of
@@ -40,10 +42,11 @@ def open_run(
     opening = record.opening
     task_id = opening.scope.task_id
     limits = _lowered(policy.limits, opening.timeout_s)
-    rules = _lowered_rules(policy.budgets, opening.budget)
+    began = day_of(opening.at)
+    rules = _lowered_rules(_since(policy.budgets, began), opening.budget)
     if parent is not None:
         limits = _tighter_limits(limits, parent.policy.limits)
-        rules = _tighter_rules(rules, parent.policy.budgets)
+        rules = _tighter_rules(rules, _since(parent.policy.budgets, began))
     limits = extended(limits, record.extensions)
     deadline = Deadline(
         services.clock,
@@ -97,6 +100,11 @@ def _lowered(limits: LimitSettings, timeout_s: float | None) -> LimitSettings:
     if timeout_s is None or (limits.timeout_s is not None and limits.timeout_s <= timeout_s):
         return limits
     return replace(limits, timeout_s=timeout_s)
+
+
+def _since(rules: tuple[BudgetRule, ...], day: date) -> tuple[BudgetRule, ...]:
+    """The budgets, those of tasks in USD as they hold for one that began on ``day``."""
+    return tuple(rule.on(day) if rule.scope == "task" else rule for rule in rules)
 
 
 def _lowered_rules(rules: tuple[BudgetRule, ...], budget: Money | None) -> tuple[BudgetRule, ...]:

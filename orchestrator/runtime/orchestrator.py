@@ -96,7 +96,8 @@ class Orchestrator:
         Raises:
             PolicyError: If anything in it is wrong, with every mistake.
         """
-        return cls(load_policy(path), store=store, client=client, clock=clock, listeners=listeners)
+        policy = load_policy(path, at=None if clock is None else clock.now())
+        return cls(policy, store=store, client=client, clock=clock, listeners=listeners)
 
     async def __aenter__(self) -> Self:
         """Open the ledger and the checkpoints, and load what is slow to load.
@@ -244,7 +245,7 @@ class Orchestrator:
             policy=self.policy.path,
             input_type=body[0],
             input_body=body[1],
-            budget=given.take("budget", budget, arguments.amount_above(policy)),
+            budget=given.take("budget", budget, arguments.amount_above(policy, self._clock.now())),
             timeout_s=given.take("timeout", timeout, arguments.seconds),
             parent_key=parent_key,
             priority=given.take("priority", priority, arguments.priority),

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.budgets.rules import WHOLE, BudgetRule, Threshold
-from orchestrator.budgets.windows import account_for
+from orchestrator.budgets.windows import in_force
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import BudgetThresholdCrossed
 from orchestrator.core.halt import Halt
@@ -100,12 +100,13 @@ def _watched(run: TaskRun, now: datetime) -> Iterator[tuple[BudgetRule, Account,
     while one is not None:
         for rule in one.rules:
             watched = rule.watched
-            account = account_for(rule, one.scope, now) if watched else None
-            if account is None or (account.key, rule) in seen:
+            found = in_force(rule, one.scope, now) if watched else None
+            if found is None or (found[0].key, rule) in seen:
                 continue
+            account, held = found
             seen.add((account.key, rule))
             for threshold in watched:
-                yield rule, account, threshold
+                yield held, account, threshold
         one = one.parent
 
 

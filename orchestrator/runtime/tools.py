@@ -19,6 +19,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
+from orchestrator.pricing.currency import day_of
 from orchestrator.runtime.bodies import pack
 from orchestrator.runtime.booking import AttemptRefused, announce, book, report
 from orchestrator.runtime.context import TOOL_START, running_task
@@ -197,6 +198,7 @@ class _Calling:
             refused = run.tool_may_start(place, f"{ask.name}|{key}")
             if refused is not None:
                 raise refused
+        today = day_of(run.clock.now())
         use = Use(
             key=key,
             digest=digest,
@@ -204,8 +206,8 @@ class _Calling:
             kind="tool",
             name=ask.name,
             # What was paid before a halt inside it is not paid again for going on.
-            price=Money.ZERO if run.journal.prepaid[key] else settings.price or Money.ZERO,
-            source="code" if ruled.price is None else "policy",
+            price=Money.ZERO if run.journal.prepaid[key] else settings.cost(today),
+            source="code" if ruled.price is None else ruled.source(today),
         )
         call_id = None if start is None else start.call_id
         return cls(run=run, place=place, settings=settings, use=use, known=known, call_id=call_id)

@@ -83,3 +83,22 @@ def test_a_period_leaves_out_what_lies_outside(start, run):
     assert run("report", "cost", "--until", "2000-01-01T08:00+01:00", "--json").json == []
     assert "Nothing was asked" in run("report", "cost", "--until", "2000-01-01").out
     assert len(run("report", "cost", "--since", "2000-01-01", "--by", "step", "--json").json) == 2
+
+
+def test_another_currency_is_a_view_that_names_its_rate(start, run, folder):
+    start()
+    (row,) = run("report", "cost", "--by", "team", "--json").json
+    assert row["cost_usd"] == "0.000030000"
+    with (folder / "policy.yaml").open("a") as policy:
+        policy.write("currencies: {EUR: {2020-01-01: 1.5, 2021-01-01: 1.25}}\n")
+
+    shown = run("report", "cost", "--by", "team", "--currency", "EUR").out
+    assert "0.000024 EUR" in shown
+    assert "at 1 EUR = 1.25 USD of 2021-01-01" in shown
+    for options, advice in [
+        (["--currency", "GBP"], "it has EUR"),
+        (["--currency", "EUR", "--json"], "JSON is in USD"),
+    ]:
+        refused = run("report", "cost", *options)
+        assert refused.code == 2
+        assert advice in refused.said

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from orchestrator.testing.upstream.server import Upstream
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "docs" / "cli.md"
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {GENERATED})
+SHOWN_AT = datetime(2026, 12, 1, tzinfo=UTC)
+"""When the pages' policies are read: the dated rates in them grow old."""
 NOT_OURS = {".", "cd", "export", "git", "pip", "uv"}
 
 
@@ -39,7 +42,7 @@ def run_python(example: Example) -> None:
 def load_as_policy(example: Example) -> None:
     policy = Path("policies", "teams", "shown.yaml")
     policy.write_text(example.parsed, encoding="utf-8")
-    load_policy(policy)
+    load_policy(policy, at=SHOWN_AT)
 
 
 def check_commands(example: Example) -> None:

@@ -25,7 +25,7 @@ def test_ten_mistakes_are_ten_messages_at_their_lines(mistakes):
             max_tokens: 4000
         budgets:
           task: {limit: 0.25, finish_reserve: 0.02 USD}
-          user: {limit: 2 EUR, per: dya}
+          user: {limit: 2 eur, per: dya}
           team: {limit: 400 USD, per: month, timezone: Europe/Berln}
         steps:
           plan:
@@ -51,7 +51,7 @@ def test_ten_mistakes_are_ten_messages_at_their_lines(mistakes):
         "add `price:",
         "write `max_output_tokens`",
         "write `0.25 USD`",
-        "write `2 USD`",
+        "write `EUR`",
         "did you mean `day`?",
         "did you mean `Europe/Berlin`?",
         "as in `0.9`",

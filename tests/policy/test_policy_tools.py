@@ -44,7 +44,7 @@ def test_resources_are_priced_as_finely_as_they_are_written(load):
         ("tools: {search: free}", "tools.search", "no amount of money"),
         ("tools: {search: {journal: maybe}}", "tools.search.journal", "write `on` or `off`"),
         ("tools: {search: {calls: 3}}", "tools.search.calls", "write `limit`"),
-        ("resources: {cpu: 0.1 EUR}", "resources.cpu", "not in USD"),
+        ("resources: {cpu: 0.1 EUR}", "resources.cpu.price", "`currencies: {EUR: {"),
         ("resources: {cpu: much}", "resources.cpu", "0.00001 USD"),
         ("resources: {cpu: {flat: 3 USD}}", "resources.cpu", "`flat` and `over`"),
         ("resources: {cpu: {price: 1 USD, over: 3}}", "resources.cpu", "`flat` and `over`"),

@@ -7,20 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.money import Money
-from orchestrator.policy import check_values, values
+from orchestrator.policy import amounts, check_values, values
 from orchestrator.routing.settings import FormCheck
 
 
 @given(st.decimals(0, 99_999, allow_nan=False, allow_infinity=False, places=12))
 def test_a_price_is_exactly_the_number_that_was_written(number):
     text = f"{number:f}"
-    price = values.read_price(text)
+    price = amounts.read_price(text)
     assert f"{price:f}" == text
 
 
 @given(st.integers(1, 10**9 * 10**9))
 def test_an_amount_of_money_is_exact_to_the_nano_dollar(nano):
-    assert values.read_money(f"{Decimal(nano).scaleb(-9):f} USD") == Money(nano)
+    assert amounts.read_money(f"{Decimal(nano).scaleb(-9):f} USD") == amounts.Amount(
+        Money(nano).usd
+    )
 
 
 def test_a_tenth_stays_a_tenth(load):
@@ -46,19 +48,20 @@ def test_durations(text, seconds):
 @pytest.mark.parametrize(
     ("read", "text", "advice"),
     [
-        (values.read_money, "0.25", "write `0.25 USD`"),
-        (values.read_money, "$0.25", "write `0.25 USD`"),
-        (values.read_money, "0.25 EUR", "write `0.25 USD`"),
-        (values.read_money, "1,000 USD", "as in `0.25 USD`"),
-        (values.read_money, "-1 USD", "as in `0.25 USD`"),
-        (values.read_money, "0.0000000001 USD", "finer than one nano-dollar"),
-        (values.read_money, "9999999999 USD", "at most 1000000000 USD"),
-        (values.read_money, "9" * 60_000 + " USD", "at most 1000000000 USD"),
-        (values.read_positive_money, "0 USD", "above 0"),
-        (values.read_price, "0.1 USD", "as in `0.10`"),
-        (values.read_price, "-1", "as in `0.10`"),
-        (values.read_price, "1e-7", "as in `0.10`"),
-        (values.read_price, "nan", "as in `0.10`"),
+        (amounts.read_money, "0.25", "write `0.25 USD`"),
+        (amounts.read_money, "$0.25", "write `0.25 USD`"),
+        (amounts.read_money, "0.25 eur", "write `EUR`"),
+        (amounts.read_usd, "0.25 EUR", "write `0.25 USD`"),
+        (amounts.read_money, "1,000 USD", "as in `0.25 USD`"),
+        (amounts.read_money, "-1 USD", "as in `0.25 USD`"),
+        (amounts.read_money, "0.0000000001 USD", "finer than one nano-dollar"),
+        (amounts.read_money, "9999999999 USD", "at most 1000000000 USD"),
+        (amounts.read_money, "9" * 60_000 + " USD", "at most 1000000000 USD"),
+        (amounts.read_positive_money, "0 USD", "above 0"),
+        (amounts.read_price, "0.1 USD", "as in `0.10`"),
+        (amounts.read_price, "-1", "as in `0.10`"),
+        (amounts.read_price, "1e-7", "as in `0.10`"),
+        (amounts.read_price, "nan", "as in `0.10`"),
         (values.read_count, "0", "from 1"),
         (values.read_count, "1.5", "whole number"),
         (values.read_count, "1_000", "`500k`"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, ClassVar
 
 from orchestrator.budgets.rules import Threshold, WindowKind
-from orchestrator.core.money import Money
+from orchestrator.policy.amounts import NOTHING, Amount
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.forms import (
+    DAY,
     MONEY,
     PROBABILITY,
     RESERVE,
@@ -21,10 +23,10 @@ from orchestrator.policy.forms import (
 class TaskBudgetDocument(Document):
     """``budgets.task``: what one task may spend over all its resumes."""
 
-    limit: Annotated[Money | None, MONEY] = key("The amount. Required.")
-    finish_reserve: Annotated[Money, RESERVE] = key(
+    limit: Annotated[Amount | None, MONEY] = key("The amount. Required.")
+    finish_reserve: Annotated[Amount, RESERVE] = key(
         "The part that only a step asked with `finish=True` may draw on; below `limit`.",
-        default=Money.ZERO,
+        default=NOTHING,
         shown="0 USD",
         example="0.02 USD",
     )
@@ -41,14 +43,14 @@ class TaskBudgetDocument(Document):
 
     main: ClassVar[str] = "limit"
     hints: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("per", "timezone"), "a task's budget has no window; remove the key"
+        ("per", "timezone", "rate_of"), "a task's budget has no window; remove the key"
     )
 
 
 class BudgetDocument(Document):
     """``budgets.org``, ``team``, ``agent`` and ``user``: each holder has the amount for itself."""
 
-    limit: Annotated[Money | None, MONEY] = key("The amount. Required.", example="20 USD")
+    limit: Annotated[Amount | None, MONEY] = key("The amount. Required.", example="20 USD")
     per: Annotated[WindowKind, words("hour", "day", "week", "month", "total")] = key(
         "The window, by the calendar: weeks begin on Monday. `total` never ends.",
         default="total",
@@ -57,6 +59,10 @@ class BudgetDocument(Document):
     )
     timezone: Annotated[str, ZONE] = key(
         "The time zone in which windows begin.", default="UTC", shown="UTC"
+    )
+    rate_of: Annotated[date | None, DAY] = key(
+        "For a limit in another currency: the day whose rate holds for all windows, and not that of"
+        " the day on which each begins. `per: total`, which never begins, needs it."
     )
     at: Annotated[tuple[Threshold, ...], THRESHOLDS] = key(
         "What happens once a share of it is spent: `economize`, `notify`, `pause-low-priority` or"

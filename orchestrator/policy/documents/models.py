@@ -11,12 +11,14 @@ from orchestrator.policy.documents.lanes import RateDocument
 from orchestrator.policy.forms import (
     ADDRESS,
     COUNT,
+    CURRENCY,
     MODEL,
     PRICE,
     TEXT,
     VARIABLE,
     words,
 )
+from orchestrator.pricing.currency import USD
 
 
 class PriceDocument(Document):
@@ -48,6 +50,11 @@ class PriceDocument(Document):
     )
     output_image: Annotated[Decimal | None, PRICE] = key(
         "Images in the output; as `output` unless given.", example="30"
+    )
+    currency: Annotated[str, CURRENCY] = key(
+        "The currency of these prices; another than USD needs a rate under `currencies:`.",
+        default=USD,
+        shown="USD",
     )
 
 
@@ -85,7 +92,7 @@ class ModelDocument(Document):
         " reserves all of it.",
         example="128k",
     )
-    price: PriceDocument | None = key("A price of your own, in USD per million tokens.")
+    price: PriceDocument | None = key("A price of your own, per million tokens.")
 
     main: ClassVar[str] = "model"
     hints: ClassVar[dict[str, str]] = {

@@ -7,6 +7,8 @@ out what another one says; :mod:`orchestrator.policy.crosschecks` judges the mer
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
@@ -23,13 +25,18 @@ from orchestrator.policy.documents.steps import StepDocument
 from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.forms import (
     DURATION,
+    FOREIGN,
     HOLDER,
     MEMO_STORE,
     NAME,
+    RATES,
     TEXT,
     words,
 )
 from orchestrator.policy.values import off_is_nothing
+
+DEFAULT_STALE_RATE_S = 400 * 86_400.0
+"""A rate for each year, and a month to write the next one."""
 
 
 class AgentDocument(Document):
@@ -93,7 +100,17 @@ class AgentDocument(Document):
 
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
-            ("org", "team", "extends", "agents", "memo_store", "lanes", "rates"),
+            (
+                "org",
+                "team",
+                "extends",
+                "agents",
+                "memo_store",
+                "lanes",
+                "rates",
+                "currencies",
+                "stale_rate",
+            ),
             "is not for one agent; move it to the top level",
         ),
         **dict.fromkeys(
@@ -130,6 +147,18 @@ class PolicyDocument(AgentDocument):
     )
     rates: dict[Annotated[str, NAME], RateDocument] = key(
         "What each provider lets through, by its name before the `/` of a model.", default={}
+    )
+    currencies: dict[Annotated[str, FOREIGN], Annotated[dict[date, Decimal], RATES]] = key(
+        "Rates of the currencies that amounts are in beside USD: what one unit is worth from a day"
+        " on. See the page on budgets.",
+        default={},
+        example="{EUR: {2026-01-01: 1.08}}",
+    )
+    stale_rate: Annotated[float, DURATION] = key(
+        "How old the last rate of a currency may be when the policy is read.",
+        default=DEFAULT_STALE_RATE_S,
+        shown="400d",
+        example="100d",
     )
     agents: dict[Annotated[str, HOLDER], AgentDocument] = key(
         "Overrides for single agents, by their names.", default={}

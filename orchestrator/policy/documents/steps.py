@@ -17,7 +17,7 @@ from orchestrator.policy.forms import (
     NAME,
     NOT_BUILT,
     PROBABILITY,
-    UNIT_PRICE,
+    USD_UNIT_PRICE,
     words,
 )
 from orchestrator.policy.values import off_is_nothing
@@ -105,7 +105,7 @@ class StepDocument(Document):
     memo: Annotated[MemoDocument | None, BeforeValidator(off_is_nothing)] = key(
         "When an accepted reply answers again; `off`, the default, asks each time."
     )
-    latency_price: Annotated[Decimal, UNIT_PRICE] = key(
+    latency_price: Annotated[Decimal, USD_UNIT_PRICE] = key(
         "What each second until a reply counts for where models are compared: a slower one must be"
         " so much cheaper. It is no cost, and nothing is booked for it.",
         default=Decimal(0),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from orchestrator.core.money import Money
+from orchestrator.policy.amounts import Amount
 from orchestrator.policy.documents.base import Document, key
 from orchestrator.policy.forms import COUNT, DURATION, MONEY, RESERVE, SWITCH, UNIT_PRICE
 
@@ -13,7 +12,7 @@ from orchestrator.policy.forms import COUNT, DURATION, MONEY, RESERVE, SWITCH, U
 class ToolDocument(Document):
     """One entry of ``tools:``, under the tool's name, in which ``*`` stands for any text."""
 
-    price: Annotated[Money | None, RESERVE] = key("What one call costs.", example="0.005 USD")
+    price: Annotated[Amount | None, RESERVE] = key("What one call costs.", example="0.005 USD")
     timeout: Annotated[float | None, DURATION] = key("How long one call may take.", example="10s")
     limit: Annotated[int | None, COUNT] = key("Calls in one task.", example="20")
     journal: Annotated[bool | None, SWITCH] = key(
@@ -35,8 +34,8 @@ class ToolDocument(Document):
 class ResourceDocument(Document):
     """One entry of ``resources:``: what one unit of it costs, or a flat cost and its share."""
 
-    price: Annotated[Decimal | None, UNIT_PRICE] = key("What one unit costs.")
-    flat: Annotated[Money | None, MONEY] = key(
+    price: Annotated[Amount | None, UNIT_PRICE] = key("What one unit costs.")
+    flat: Annotated[Amount | None, MONEY] = key(
         "What reserved capacity costs, however much of it is used; with `over`.",
         example="3000 USD",
     )
