@@ -11,7 +11,7 @@ The canonical form is one JSON array, written by orjson in UTF-8 and hashed with
   order it was written in. The properties of a schema and the keys of a message reach the model in
   that order and may change its answer, so another order is another request.
 * Or, where the digest of that content with all keys sorted is known already, ``[digest, orders]``:
-  the keys of each object in its own order, one object after the other.
+  of each object how many keys it has, and those in its own order; one object after the other.
 * ``content`` of a tool call is ``[[argument, value]...]``, sorted by name.
 * Text is taken as it is: no case folding, no trimming, no Unicode normalisation.
 * What JSON cannot tell apart is refused rather than guessed: NaN and infinities, integers beyond 64
@@ -34,7 +34,7 @@ import orjson
 
 from orchestrator.memo.sharing import Partition
 
-FORM = 1
+FORM = 2
 STRICT = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -76,24 +76,28 @@ def digested_content(digest: str, content: list[Any]) -> list[Any]:
         content: From :func:`model_content`. It stays as it is if it holds anything but plain JSON:
             of that, the digest may tell less.
     """
-    orders: list[list[str]] = []
+    orders: list[str | int] = []
     return [digest, orders] if _note_orders(content, orders) else content
 
 
-def _note_orders(value: object, orders: list[list[str]]) -> bool:
+def _note_orders(value: object, orders: list[str | int]) -> bool:
     """Note the keys of each object in ``value``; whether all in it is plain JSON."""
     parts: Iterable[object]
     if type(value) is dict:
-        orders.append(list(value))
+        orders.append(len(value))
         for key in value:
             if type(key) is not str:
                 return False
+            orders.append(key)
         parts = value.values()
     elif type(value) in _ARRAYS:
         parts = value  # type: ignore[assignment] # a list or a tuple
     else:
         return type(value) is float and math.isfinite(value)
-    return all(type(part) in _ATOMS or _note_orders(part, orders) for part in parts)
+    for part in parts:
+        if type(part) not in _ATOMS and not _note_orders(part, orders):
+            return False
+    return True
 
 
 def tool_content(arguments: Mapping[str, Any]) -> list[Any]:
@@ -141,8 +145,8 @@ def request_digest(
 def entry_key(partition: Partition, digest: bytes) -> str:
     """The key of an entry: who may have it, and what was asked. 64 hexadecimal digits."""
     head = orjson.dumps([FORM, partition.tenant, partition.holders])
-    # Two fixed-length digests, one after the other: nothing can slide from one into the other.
-    return hashlib.sha256(hashlib.sha256(head).digest() + digest).hexdigest()
+    # The digest has a fixed length: nothing can slide from one into the other.
+    return hashlib.sha256(head + digest).hexdigest()
 
 
 def _name(item: tuple[str, Any]) -> str:

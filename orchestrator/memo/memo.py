@@ -25,10 +25,11 @@ from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.sealing import Seal
 from orchestrator.memo.ask import Ask, Hit, HitState, Lease, Miss, Put, Renewal
 from orchestrator.memo.backing import Backing
-from orchestrator.memo.entry import NO_NEEDS, Answer, Entry, EntryDamaged
+from orchestrator.memo.entry import Answer, Entry, EntryDamaged
 from orchestrator.memo.faults import Fault, FaultGuard, OnFault
 from orchestrator.memo.flight import Flight, Flights, Signal, WaitedOut
 from orchestrator.memo.freshness import Source, Verdict, drawn, judge
+from orchestrator.memo.offer import entry_of, is_outdone
 from orchestrator.memo.key import Unkeyable, entry_key
 from orchestrator.memo.sharing import NotShareable
 from orchestrator.memo.stats import MemoStats
@@ -105,8 +106,11 @@ class Memo:
         if isinstance(keyed, Miss):
             return keyed
         key, digest = keyed
-        async with nullcontext() if self._backing.store.direct else waiting():
+        if self._backing.store.direct:
             entry, verdict = await self._find(ask, key)
+        else:
+            async with waiting():
+                entry, verdict = await self._find(ask, key)
         if entry is not None and verdict.answers:
             return self._hit(ask, entry, verdict)
         until = None if wait_s is None else time.monotonic() + wait_s
@@ -145,13 +149,13 @@ class Memo:
         step = lease.ask.step
         if lease.purpose == "rerun":
             self.stats.rerun(step, differs=differs)
-        entry = self._entry(lease, answer)
+        entry = entry_of(lease, answer, self._now_s())
         if isinstance(entry, str):
             self._flights.disperse(lease.flight)
             self.stats.put(step, entry)
             return Put(stored=False, reason=entry)
         try:
-            if self._outdone(lease, entry, differs=differs):
+            if is_outdone(lease, entry, self._now_s(), differs=differs):
                 reason = "weaker"
             else:
                 reason = await self._backing.keep(entry, lease.ask.settings.keep_for_s)
@@ -312,57 +316,6 @@ class Memo:
         if entry.reads:
             sources = await self._backing.sources(entry.tenant, entry.reads)
         return judge(entry, settings=ask.settings, needs=ask.needs, sources=sources, now_s=now_s)
-
-    def _entry(self, lease: Lease, answer: Answer) -> Entry | str:
-        """The entry to keep and share, or in one word why there is none."""
-        ask, key = lease.ask, lease.key
-        if not answer.complete:
-            return "incomplete"
-        if not all(answer.checks.values()):
-            return "failed-check"
-        if answer.labels:
-            partition = ask.partition(answer.labels)
-            if isinstance(partition, NotShareable):
-                return "narrowed"
-            key = lease.rekeyed(partition)
-        return Entry(
-            key=key,
-            kind=ask.kind,
-            step=ask.step,
-            tenant=ask.scope.tenant,
-            user=ask.scope.user,
-            created_s=self._now_s(),
-            reply=answer.reply,
-            model=answer.model,
-            confidence=answer.confidence,
-            confidence_state=answer.confidence_state,
-            checks=frozenset(answer.checks),
-            reads={**lease.reads(), **answer.reads},
-            labels=ask.labels | answer.labels,
-            cost=answer.cost,
-            tokens=answer.tokens,
-            seconds=answer.seconds,
-        )
-
-    def _outdone(self, lease: Lease, entry: Entry, *, differs: bool) -> bool:
-        """Whether the entry there is is still fresh, and in every way at least as strong."""
-        known = lease.known
-        if known is None or known.key != entry.key or lease.ask.refuses(known):
-            return False
-        if lease.purpose == "rerun" and differs:
-            return False
-        verdict = judge(
-            known,
-            settings=lease.ask.settings,
-            needs=NO_NEEDS,
-            sources=lease.sources,
-            now_s=self._now_s(),
-        )
-        return (
-            verdict.state == "fresh"
-            and known.checks >= entry.checks
-            and (known.confidence or 0.0) >= (entry.confidence or 0.0)
-        )
 
     def _hit(self, ask: Ask, entry: Entry, verdict: Verdict, *, shared: bool = False) -> Hit:
         if verdict.state == "stale":

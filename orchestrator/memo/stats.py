@@ -22,7 +22,7 @@ class StepCounts:
         misses: Asks that had to be paid, by reason.
         stored: Answers stored.
         not_stored: Answers not stored, by reason.
-        saved: What the hits would have cost.
+        saved_nano: What the hits would have cost, in nano-dollars.
         saved_tokens: Their tokens.
         saved_seconds: Their seconds.
         reruns: Hits that were asked anew to see whether they still hold.
@@ -36,11 +36,16 @@ class StepCounts:
     misses: Counter[str] = field(default_factory=Counter)
     stored: int = 0
     not_stored: Counter[str] = field(default_factory=Counter)
-    saved: Money = Money.ZERO
+    saved_nano: int = 0
     saved_tokens: int = 0
     saved_seconds: float = 0.0
     reruns: int = 0
     reruns_differing: int = 0
+
+    @property
+    def saved(self) -> Money:
+        """What the hits would have cost."""
+        return Money(self.saved_nano)
 
     @property
     def hit_rate(self) -> float | None:
@@ -76,7 +81,7 @@ class MemoStats:
             counts.stale_hits += state == "stale"
             counts.error_hits += state == "error"
             counts.shared += shared
-            counts.saved += entry.cost
+            counts.saved_nano += entry.cost.nano
             counts.saved_tokens += entry.tokens
             counts.saved_seconds += entry.seconds
 
