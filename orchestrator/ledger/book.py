@@ -23,6 +23,7 @@ from orchestrator.ledger.records import (
     Demand,
     TaskSignalled,
 )
+from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.rows import AccountRow, Hold, Reply, from_us, to_us
 from orchestrator.ledger.rules import judge
 from orchestrator.ledger.unit import UnitOfWork
@@ -116,7 +117,7 @@ def end(unit: UnitOfWork, ended: AttemptEnd, keep: timedelta | None) -> None:
         unit.add_reply(reply)
 
 
-def hit(
+def free(
     unit: UnitOfWork,
     intent: AttemptIntent,
     ended: AttemptEnd,
@@ -138,6 +139,11 @@ def hit(
     end(unit, ended, keep)
     if decision is not None:
         unit.add_decision(decision)
+
+
+def remember(unit: UnitOfWork, hit: Remembered, keep: timedelta | None) -> None:
+    """Write a hit of the memo, as :func:`free` does."""
+    free(unit, hit.intent(), hit.end(), hit.decision, keep)
 
 
 def withdraw(unit: UnitOfWork, attempt_id: str, now: datetime) -> None:

@@ -24,6 +24,7 @@ from orchestrator.ledger.records import (
     TaskOpening,
     TaskRecord,
 )
+from orchestrator.ledger.remembered import Remembered
 
 
 class Ledger(Protocol):
@@ -131,7 +132,11 @@ class Ledger(Protocol):
         """Note a decision. Does not wait; written in order with everything else."""
         ...
 
-    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+    def hit(self, hit: Remembered) -> None:
+        """Note that a memo answered, as :meth:`free` does."""
+        ...
+
+    def free(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
         """Note what was free: an attempt that reserves nothing, its end and the decision.
 
         Does not wait; written in order with everything else, all of it or nothing. So whatever is

@@ -19,6 +19,7 @@ from orchestrator.ledger.records import (
     TaskOpening,
     TaskRecord,
 )
+from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.store import Store
 from orchestrator.ledger.stored import StoredLedger
 
@@ -76,9 +77,15 @@ class SealedLedger(StoredLedger):
         """Resolve an intent, its reply sealed."""
         await super().end(self._sealed(end))
 
-    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+    def hit(self, hit: Remembered) -> None:
         """Note that a memo answered, its reply sealed."""
-        super().hit(intent, self._sealed(end), decision)
+        if hit.reply is not None and self._seal.is_set:
+            hit = hit._replace(reply=self._seal.close(hit.reply))
+        super().hit(hit)
+
+    def free(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+        """Note what was free, its reply sealed."""
+        super().free(intent, self._sealed(end), decision)
 
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run returned, its output sealed and its question left to the checkpoint."""

@@ -33,6 +33,7 @@ from orchestrator.ledger.records import (
     TaskOpening,
     TaskRecord,
 )
+from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.rows import to_us
 from orchestrator.ledger.store import Store
 from orchestrator.ledger.unit import UnitOfWork
@@ -45,6 +46,7 @@ from orchestrator.ledger.validation import (
     check_growth,
     check_intent,
     check_opening,
+    check_remembered,
     check_text,
 )
 from orchestrator.ledger.verification import Verification, verify
@@ -211,8 +213,13 @@ class StoredLedger:
         check_decision(decision)
         self._note(lambda unit: unit.add_decision(decision))
 
-    def hit(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
-        """Note that a memo answered, with its decision. Does not wait; all of it or nothing.
+    def hit(self, hit: Remembered) -> None:
+        """Note that a memo answered, as :meth:`free` does."""
+        checked = check_remembered(hit)
+        self._note(lambda unit: book.remember(unit, checked, self._keep))
+
+    def free(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
+        """Note what was free, with its decision. Does not wait; all of it or nothing.
 
         Raises:
             LedgerUnavailable: If the ledger is not open.
@@ -222,7 +229,7 @@ class StoredLedger:
         checked = check_end(end)
         if decision is not None:
             check_decision(decision)
-        self._note(lambda unit: book.hit(unit, intent, checked, decision, self._keep))
+        self._note(lambda unit: book.free(unit, intent, checked, decision, self._keep))
 
     def note(self, lessons: Sequence[Lesson]) -> None:
         """Note what is to be learned from. Does not wait; all of it or nothing.

@@ -25,6 +25,7 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
+from orchestrator.ledger.remembered import Remembered
 
 MAX_NANO = 10**18
 """The largest amount, a billion dollars: a sum of nine still fits 64 bits, and what is booked on an
@@ -43,6 +44,10 @@ def check_text(**texts: str | None) -> None:
     Raises:
         ValueError: If one contains a lone surrogate.
     """
+    # Nearly all are plain: one look at all of them together.
+    joined = "".join(filter(None, texts.values()))
+    if joined.isascii() and "\0" not in joined:
+        return
     for name, text in texts.items():
         _check_text(name, text)
 
@@ -152,6 +157,22 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
     if error == end.error and served_model == end.served_model:
         return end
     return replace(end, error=error, served_model=served_model)
+
+
+def check_remembered(hit: Remembered) -> Remembered:
+    """Refuse a hit that cannot be stored; return it with what a provider said made storable.
+
+    Raises:
+        ValueError: If an amount, a time or a text is impossible.
+    """
+    check_text(**hit.texts())
+    check_amount("saved", hit.saved)
+    _check_seconds("saved_seconds", hit.saved_seconds)
+    _check_time(f"attempt {hit.attempt_id} was remembered", hit.at)
+    if hit.decision is not None:
+        check_decision(hit.decision)
+    served_model = _clean_or_none(hit.served_model)
+    return hit if served_model == hit.served_model else hit._replace(served_model=served_model)
 
 
 def check_correction(correction: Correction) -> None:

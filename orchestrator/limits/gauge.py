@@ -104,11 +104,12 @@ class Gauge:
         """Count an ask that a memo answers, or refuse it: free of charge, it can still loop."""
         ask, asked = (step, request_hash), (self.task_id, key)
         with self.lock:
-            halt = _first(tally.refuse_ask(ask, asked) for tally in self.tallies)
-            if halt is None:
-                for tally in self.tallies:
-                    tally.count_ask(ask, asked)
-        return halt
+            for tally in self.tallies:
+                if halt := tally.refuse_ask(ask, asked):
+                    return halt
+            for tally in self.tallies:
+                tally.count_ask(ask, asked)
+        return None
 
     def attempt_not_sent(self) -> None:
         """Take back the count of an attempt that was refused elsewhere before it went out."""

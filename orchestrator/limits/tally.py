@@ -56,7 +56,7 @@ class Tally:
 
     def refuse_ask(self, ask: Ask, key: Key) -> Halt | None:
         """Why the same may not be asked once more, whoever answers; ``None`` if it may."""
-        asked = self._asks.get(ask, set())
+        asked = self._asks.get(ask, ())
         return None if key in asked else self._reached("repeats", len(asked), ask[0])
 
     def count_attempt(self, ask: Ask, key: Key) -> None:

@@ -94,7 +94,7 @@ def _note_orders(value: object, orders: list[str | int]) -> bool:
         parts = value  # type: ignore[assignment] # a list or a tuple
     else:
         return type(value) is float and math.isfinite(value)
-    for part in parts:
+    for part in parts:  # noqa: SIM110 - all() of a generator takes three times as long
         if type(part) not in _ATOMS and not _note_orders(part, orders):
             return False
     return True

@@ -19,6 +19,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from types import MappingProxyType
 from typing import Self
 
 from orchestrator.core.clock import Clock, SystemClock
@@ -29,8 +30,8 @@ from orchestrator.memo.entry import Answer, Entry, EntryDamaged
 from orchestrator.memo.faults import Fault, FaultGuard, OnFault
 from orchestrator.memo.flight import Flight, Flights, Signal, WaitedOut
 from orchestrator.memo.freshness import Source, Verdict, drawn, judge
-from orchestrator.memo.offer import entry_of, is_outdone
 from orchestrator.memo.key import Unkeyable, entry_key
+from orchestrator.memo.offer import entry_of, is_outdone
 from orchestrator.memo.sharing import NotShareable
 from orchestrator.memo.stats import MemoStats
 from orchestrator.memo.store import Store
@@ -38,6 +39,7 @@ from orchestrator.memo.store import Store
 _POLL_FIRST_S = 0.002
 _POLL_LAST_S = 0.05
 _ABSENT = Verdict("expired", "it was not asked before")
+_NO_SOURCES: Mapping[str, Source] = MappingProxyType({})
 _REFUSED = Verdict("unfit", "this asker's own check refused it")
 
 
@@ -129,7 +131,7 @@ class Memo:
             if outcome is Signal.ALONE:
                 return self._miss(ask, "alone", "another asker's answer could not be shared")
             # Whatever an answer's time, it is fresh for those who waited for it.
-            verdict = await self._judge(ask, outcome, outcome.created_s)
+            verdict = _judged(ask, outcome, await self._sources(outcome), outcome.created_s)
             if verdict.answers:
                 return self._hit(ask, outcome, verdict, shared=True)
 
@@ -307,15 +309,11 @@ class Memo:
         entry = await self._backing.entry(key, again=again)
         if entry is None:
             return None, _ABSENT
-        return entry, await self._judge(ask, entry, self._now_s())
+        sources = await self._sources(entry) if entry.reads else _NO_SOURCES
+        return entry, _judged(ask, entry, sources, self._now_s())
 
-    async def _judge(self, ask: Ask, entry: Entry, now_s: float) -> Verdict:
-        if ask.refuses(entry):
-            return _REFUSED
-        sources: Mapping[str, Source] = {}
-        if entry.reads:
-            sources = await self._backing.sources(entry.tenant, entry.reads)
-        return judge(entry, settings=ask.settings, needs=ask.needs, sources=sources, now_s=now_s)
+    async def _sources(self, entry: Entry) -> Mapping[str, Source]:
+        return await self._backing.sources(entry.tenant, entry.reads)
 
     def _hit(self, ask: Ask, entry: Entry, verdict: Verdict, *, shared: bool = False) -> Hit:
         if verdict.state == "stale":
@@ -342,6 +340,12 @@ class Memo:
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _judged(ask: Ask, entry: Entry, sources: Mapping[str, Source], now_s: float) -> Verdict:
+    if ask.refuses(entry):
+        return _REFUSED
+    return judge(entry, settings=ask.settings, needs=ask.needs, sources=sources, now_s=now_s)
 
 
 def _left(until: float | None) -> float | None:

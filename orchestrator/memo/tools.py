@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -213,7 +213,7 @@ async def call_memoized(
             result: object = orjson.loads(found.entry.reply)
         except ValueError:
             memo.unreadable(found.entry)
-            again = replace(ask, refused=found.entry)
+            again = ask._replace(refused=found.entry)
             found = await memo.lookup(again, waiting=binding.waiting)
         else:
             binding.note(found.entry.labels)

@@ -71,7 +71,7 @@ class Audit:
             self._run.cut()
 
     async def _as_task(self) -> bool:
-        asker, request = self.errand.run, replace(self.errand.request, check=None, finish=False)
+        asker, request = self.errand.run, self.errand.request._replace(check=None, finish=False)
         run = self._run = await open_beside(asker, "audit", self.settings.budget, owner="routing")
         if self._stopped:
             self.stop()

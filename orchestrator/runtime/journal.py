@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +19,7 @@ from orchestrator.models.protocol import Completion, ToolCall
 _NO_REPLY = "these bytes are no reply"
 
 
-@dataclass(frozen=True, slots=True)
-class JournaledReply:
+class JournaledReply(NamedTuple):
     """A reply with the attempt that paid for it, or the hit that saved one.
 
     Attributes:
@@ -38,7 +38,7 @@ class JournaledReply:
     cost: Money
     from_memo: bool = False
     from_person: bool = False
-    checks: Mapping[str, bool] = field(default_factory=dict)
+    checks: Mapping[str, bool] = MappingProxyType({})
 
 
 def encode(completion: Completion) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision
@@ -20,8 +20,7 @@ from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.results import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A paid reply with its verdict, as the user will see it."""
 
     paid: JournaledReply

@@ -16,7 +16,8 @@ MARK = "labels"
 
 def labels_of(run: TaskRun) -> frozenset[str]:
     """The labels of all that the task, and each around it, was given so far."""
-    return frozenset().union(*(one.journal.labels for one in _around(run)))
+    labels = frozenset(run.journal.labels)
+    return labels if run.parent is None else labels | labels_of(run.parent)
 
 
 def note(run: TaskRun, labels: Iterable[str]) -> None:
@@ -27,7 +28,8 @@ def note(run: TaskRun, labels: Iterable[str]) -> None:
     """
     given = frozenset(labels)
     for one in _around(run):
-        for label in given - one.journal.labels:
+        known = one.journal.labels
+        for label in () if given <= known else given - known:
             one.ledger.mark(one.scope.task_id, MARK, label)
             one.journal.labels.add(label)
 

@@ -13,12 +13,16 @@ from orchestrator.core.events import Event, MemoFaulted
 from orchestrator.core.redaction import mask
 from orchestrator.core.scope import Scope
 from orchestrator.core.sealing import Seal
+from orchestrator.memo.entry import Entry
 from orchestrator.memo.faults import Fault
 from orchestrator.memo.memo import Memo
 from orchestrator.memo.store import StoreFault
+from orchestrator.models.protocol import Completion
 from orchestrator.policy.records import AgentPolicy
+from orchestrator.runtime.journal import decode
 
 DIRECTORY = "memo"
+MAX_READ = 1_024
 
 
 class MemoHome:
@@ -62,14 +66,32 @@ class MemoHome:
         self._address = _address(policy.memo_store, directory)
         self._limits = policy.memo_limits
         self._memo: Memo | None = None
+        self._read: dict[str, tuple[bytes, Completion]] = {}
         self._lock = threading.Lock()
 
     def get(self) -> Memo:
         """The memo. It opens its store with its first use; one that cannot be opened is a miss."""
+        if self._memo is not None:
+            return self._memo
         with self._lock:
             if self._memo is None:
                 self._memo = self._made()
             return self._memo
+
+    def reply_of(self, entry: Entry) -> Completion:
+        """The reply of a model's entry; these very bytes are not read again.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        known = self._read.get(entry.key)
+        if known is not None and known[0] is entry.reply:
+            return known[1]
+        reply = decode(entry.reply)
+        if len(self._read) >= MAX_READ:
+            self._read = {}
+        self._read[entry.key] = (entry.reply, reply)
+        return reply
 
     async def aclose(self) -> None:
         """Close what was opened."""

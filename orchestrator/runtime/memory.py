@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from orchestrator.core.events import MemoServed
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Decision
+from orchestrator.ledger.records import Decision
+from orchestrator.ledger.remembered import Remembered
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
 from orchestrator.memo.key import digested_content, model_content
 from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function, judge
-from orchestrator.runtime.journal import JournaledReply, decode, encode
+from orchestrator.runtime.journal import JournaledReply, encode
 from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.labels import labels_of, note
 from orchestrator.runtime.places import Place
@@ -84,7 +85,7 @@ class Memory:
             while isinstance(found, Hit):
                 if taken := self._taken(found):
                     return taken
-                again = replace(ask, refused=found.entry)
+                again = ask._replace(refused=found.entry)
                 found = await memo.lookup(again, waiting=run.halting.until)
         except TimeoutError:
             raise run.refuse(run.halt_or_timeout(self.request.step), self.place) from None
@@ -141,35 +142,24 @@ class Memory:
         assert self.hit is not None
         run, paid, entry = self.run, judged.paid, self.hit.entry
         note(run, entry.labels)
-        now = run.clock.now()
         run.journal.add(self.key, paid)
-        intent = AttemptIntent(
-            attempt_id=paid.attempt_id,
-            task_id=run.scope.task_id,
-            epoch=run.epoch,
-            key=self.key,
-            request_hash=self.request.digest,
-            step=self.request.step,
-            kind="memo",
-            model=paid.model,
-            provider_model=paid.completion.served_model or paid.model,
-            reserve=Money.ZERO,
-            expires_at=now,
-            at=now,
+        run.ledger.hit(
+            Remembered(
+                attempt_id=paid.attempt_id,
+                task_id=run.scope.task_id,
+                epoch=run.epoch,
+                key=self.key,
+                request_hash=self.request.digest,
+                step=self.request.step,
+                model=paid.model,
+                at=decision.at,
+                saved=entry.cost,
+                saved_seconds=entry.seconds,
+                served_model=paid.completion.served_model,
+                reply=entry.reply,
+                decision=decision,
+            )
         )
-        end = AttemptEnd(
-            attempt_id=paid.attempt_id,
-            end="settled",
-            cost=Money.ZERO,
-            certainty="known",
-            seconds=0.0,
-            at=now,
-            served_model=paid.completion.served_model,
-            reply=entry.reply,
-            saved=entry.cost,
-            saved_seconds=entry.seconds,
-        )
-        run.ledger.hit(intent, end, decision)
         _tell(run, self.hit, self.request.step, paid.model)
 
     async def keep(self, judged: Judged, cost: Money) -> None:
@@ -187,7 +177,7 @@ class Memory:
         """The reply of a hit; ``None`` if it cannot be read."""
         self.hit = hit
         try:
-            completion = decode(hit.entry.reply)
+            completion = self.run.services.memos.reply_of(hit.entry)
         except ValueError:
             self.run.services.memos.get().unreadable(hit.entry)
             return None
@@ -247,33 +237,21 @@ def bind_memoized_tools(run: TaskRun) -> None:
 
 def _book_tool(run: TaskRun, rules: ToolRules, hit: Hit) -> None:
     """Write the hit of a tool into the ledger; the tool is called again on a resume."""
-    now, entry = run.clock.now(), hit.entry
-    attempt_id = new_attempt_id()
-    intent = AttemptIntent(
-        attempt_id=attempt_id,
-        task_id=run.scope.task_id,
-        epoch=run.epoch,
-        key=attempt_id,
-        request_hash=entry.key,
-        step=rules.name,
-        kind="memo",
-        model=rules.name,
-        provider_model=rules.name,
-        reserve=Money.ZERO,
-        expires_at=now,
-        at=now,
+    attempt_id, entry = new_attempt_id(), hit.entry
+    run.ledger.hit(
+        Remembered(
+            attempt_id=attempt_id,
+            task_id=run.scope.task_id,
+            epoch=run.epoch,
+            key=attempt_id,
+            request_hash=entry.key,
+            step=rules.name,
+            model=rules.name,
+            at=run.clock.now(),
+            saved=entry.cost,
+            saved_seconds=entry.seconds,
+        )
     )
-    end = AttemptEnd(
-        attempt_id=attempt_id,
-        end="settled",
-        cost=Money.ZERO,
-        certainty="known",
-        seconds=0.0,
-        at=now,
-        saved=entry.cost,
-        saved_seconds=entry.seconds,
-    )
-    run.ledger.hit(intent, end, None)
     _tell(run, hit, rules.name, rules.name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptKind
@@ -89,8 +89,8 @@ def _agreement(errand: Errand, paid: JournaledReply) -> PaidCheck | None:
     candidates = actions(run, request)
     if len(candidates) > 1 and candidates[-1].settings.name == paid.model:
         return None
-    again = replace(
-        request, finish=False, digest=digest([request.digest, agreement.NAME]), check=None
+    again = request._replace(
+        finish=False, digest=digest([request.digest, agreement.NAME]), check=None
     )
     who = actions(run, again, (asked.model or paid.model,))
     return PaidCheck("agreement", again, who[0]) if who else None

@@ -72,7 +72,7 @@ def answered(errand: Errand, judged: Sequence[Judged], answer: str) -> Judged:
     run, request = errand.run, errand.request
     chosen = judged[best([one.verdict for one in judged])]
     if answer == ACCEPT:
-        return replace(chosen, verdict=replace(chosen.verdict, accepted=True))
+        return chosen._replace(verdict=replace(chosen.verdict, accepted=True))
     if answer == HALT:
         halt = confidence_halt(
             chosen.verdict,
@@ -118,7 +118,7 @@ def book_answer(errand: Errand, paid: JournaledReply, decision: Decision) -> Non
         at=decision.at,
         reply=encode(paid.completion),
     )
-    run.ledger.hit(intent, end, decision)
+    run.ledger.free(intent, end, decision)
 
 
 def is_ours(asked: Any) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -37,14 +37,15 @@ Prompt = str | Sequence[Any]
 Check = Callable[[Reply], "bool | float | Awaitable[bool | float]"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskRequest:
+class AskRequest(NamedTuple):
     """One ask, before any model is chosen.
 
     Attributes:
         step: The step's name.
-        finish: Whether it may draw on the ``finish_reserve``.
         messages: The conversation in OpenAI's chat form.
+        digest: Digest of messages, tools, schema and parameters: never of model, policy or router
+            state.
+        finish: Whether it may draw on the ``finish_reserve``.
         tools: Tool definitions in OpenAI's form.
         schema: JSON Schema of the reply, or ``None``.
         schema_type: The pydantic model the schema came from, or ``None``.
@@ -53,21 +54,19 @@ class AskRequest:
         labels: What the prompt is labelled as: who may be given the reply by a memo.
         prompt_version: Which version of the prompt it is, for a memo and for what is learned; not
             part of the digest.
-        digest: Digest of messages, tools, schema and parameters: never of model, policy or router
-            state.
     """
 
     step: str
     messages: tuple[Message, ...]
+    digest: str
     finish: bool = False
     tools: tuple[Mapping[str, Any], ...] = ()
     schema: Mapping[str, Any] | None = None
     schema_type: type[Any] | None = None
     check: Check | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
     labels: frozenset[str] = frozenset()
     prompt_version: str = ""
-    digest: str
 
     def version(self, policy_version: str) -> str:
         """Digest of all that makes a reply to it what it is, but for what is asked this time.
@@ -118,8 +117,8 @@ def ask_request(
         ValueError: If a parameter is not one an ask may set, a JSON Schema is not valid itself, or
             a text is no Unicode.
     """
-    unknown = sorted((parameters or {}).keys() - PARAMETERS)
-    if unknown:
+    if parameters and not parameters.keys() <= PARAMETERS:
+        unknown = sorted(parameters.keys() - PARAMETERS)
         message = (
             f"step {step!r} cannot set {', '.join(unknown)}: an ask may set "
             f"{', '.join(sorted(PARAMETERS))}; how long a reply may be is the policy's "
@@ -127,8 +126,8 @@ def ask_request(
         )
         raise ValueError(message)
     messages = _messages(prompt)
-    definitions = tuple(_tool(tool) for tool in tools or ())
-    schema_type, schema_json = _schema(schema)
+    definitions = tuple(map(_tool, tools)) if tools else ()
+    schema_type, schema_json = (None, None) if schema is None else _schema(schema)
     content = [messages, definitions, schema_json, parameters or {}]
     try:
         canonical = digest(content)
@@ -144,7 +143,7 @@ def ask_request(
         schema_type=schema_type,
         check=check,
         parameters=parameters or {},
-        labels=_labels(labels),
+        labels=_labels(labels) if labels else frozenset(),
         prompt_version=prompt_version,
         digest=canonical,
     )
@@ -226,9 +225,7 @@ def _tool(tool: Any) -> Mapping[str, Any]:
 
 def _schema(
     schema: Any,
-) -> tuple[type[Any] | None, Mapping[str, Any] | None]:
-    if schema is None:
-        return None, None
+) -> tuple[type[Any] | None, Mapping[str, Any]]:
     from pydantic import BaseModel  # noqa: PLC0415 - only an ask with a schema needs it
 
     from orchestrator.routing.checks.schema import json_schema  # noqa: PLC0415 - the same

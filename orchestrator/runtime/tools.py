@@ -363,6 +363,6 @@ class _Calling:
             self.over.cancel()
 
     def _note(self, intent: AttemptIntent, end: AttemptEnd) -> None:
-        self.run.ledger.hit(intent, end, None)
+        self.run.ledger.free(intent, end, None)
         self.run.journal.add_tool(self.use.key, end)
         report(self.run, intent, end)

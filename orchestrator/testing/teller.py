@@ -132,7 +132,7 @@ class Teller:
     def hit(self, intent: AttemptIntent, end: AttemptEnd) -> Operation:
         """To note that a memo answered."""
         return Operation(
-            None, lambda unit: book.hit(unit, intent, end, None, self._keep), urgency="note"
+            None, lambda unit: book.free(unit, intent, end, None, self._keep), urgency="note"
         )
 
     def take_over(

@@ -9,6 +9,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.sealing import Seal
 from orchestrator.ledger.factory import ledger_from_url
 from orchestrator.ledger.records import AttemptEnd
+from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.sealed import SealedLedger
 
 
@@ -49,7 +50,22 @@ async def test_bodies_are_sealed_in_the_store_and_open_to_who_has_the_key(
         at=sealed.clock.now(),
         reply=b"a hit",
     )
-    sealed.ledger.hit(free, end, None)
+    sealed.ledger.free(free, end, None)
+    sealed.ledger.hit(
+        Remembered(
+            attempt_id="att-hit",
+            task_id="task-1",
+            epoch=1,
+            key="key",
+            request_hash="hash",
+            step="plan",
+            model="small",
+            at=sealed.clock.now(),
+            saved=Money(1),
+            saved_seconds=1.0,
+            reply=b"remembered",
+        )
+    )
     await sealed.hold(10, demand(100))
     await sealed.close_task(status="halted", output=("json", b"so far"))
 
@@ -62,8 +78,14 @@ async def test_bodies_are_sealed_in_the_store_and_open_to_who_has_the_key(
     def replies(history):
         return [one.end and one.end.reply for one in history.attempts]
 
-    assert replies(await sealed.ledger.history("task-1")) == [b"a reply", b"a hit", None]
-    assert not {b"a reply", b"a hit"} & set(replies(await sqlite_bank.ledger.history("task-1")))
+    assert replies(await sealed.ledger.history("task-1")) == [
+        b"a reply",
+        b"a hit",
+        b"remembered",
+        None,
+    ]
+    kept = set(replies(await sqlite_bank.ledger.history("task-1")))
+    assert not {b"a reply", b"a hit", b"remembered"} & kept
     taken = await sealed.ledger.take_over("task-1", owner="process-2")
     assert taken.opening.input_body == b'{"question": "why"}'
     assert await sealed.ledger.task("nothing") is None

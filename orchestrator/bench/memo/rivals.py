@@ -263,7 +263,10 @@ class LangchainRival:
 
 
 class StubServer(AbstractContextManager["StubServer"]):
-    """An OpenAI-compatible server in a process of its own, that answers at once."""
+    """An OpenAI-compatible server in a process of its own, that answers at once.
+
+    Its replies are as long as the prompt, as are those that the other rivals store.
+    """
 
     def __init__(self) -> None:
         """Start nothing yet."""
@@ -288,23 +291,19 @@ class StubServer(AbstractContextManager["StubServer"]):
 def _serve(pipe: Connection) -> None:
     from aiohttp import web  # noqa: PLC0415 - in the server's process only
 
-    reply = {
-        "id": "stub",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "stub",
-        "choices": [
+    async def answer(request: web.Request) -> web.Response:
+        asked = await request.json()
+        reply = {"role": "assistant", "content": "y" * len(asked["messages"][0]["content"])}
+        return web.json_response(
             {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": "y" * 1_000},
+                "id": "stub",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "stub",
+                "choices": [{"index": 0, "finish_reason": "stop", "message": reply}],
+                "usage": {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20},
             }
-        ],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20},
-    }
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.json_response(reply)
+        )
 
     async def main() -> None:
         app = web.Application(client_max_size=2**24)

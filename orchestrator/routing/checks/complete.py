@@ -7,6 +7,7 @@ from orchestrator.routing.checks.result import CheckResult
 
 NAME = "complete"
 _FINISHED = frozenset({"stop", "tool_calls"})
+PASSED = CheckResult.of(NAME, passed=True)
 
 
 def check_complete(completion: Completion) -> CheckResult:
@@ -16,4 +17,4 @@ def check_complete(completion: Completion) -> CheckResult:
         return CheckResult.of(NAME, passed=False, detail=detail)
     if not completion.text.strip() and not completion.tool_calls:
         return CheckResult.of(NAME, passed=False, detail="the reply is empty")
-    return CheckResult.of(NAME, passed=True)
+    return PASSED
