@@ -68,7 +68,7 @@ async def call(
         return _replayed(run, request, *known)
     asking = _asking(run, request, place, key, on_text)
     await join_earlier(run, key)
-    await patiently(run, asking.open)
+    await patiently(run, asking.open, place=place)
     judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
     for one in judged:
         if one.verdict.accepted or on_text is not None:

@@ -22,6 +22,7 @@ from orchestrator.ledger.validation import MAX_NANO
 from orchestrator.pricing.currency import day_of
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
 from orchestrator.runtime.booking import announce, book
+from orchestrator.runtime.granting import asked
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.priced import Use, intend
 from orchestrator.runtime.request import digest
@@ -158,6 +159,7 @@ async def _book(
         except (BudgetShort, TimeoutError) as error:
             if isinstance(error, BudgetShort):
                 halt = budget_halt(error, need=use.price, step=use.step)
+                halt = asked(run, halt, use.price, is_used=True)
             over = use.price
             intent = replace(intent, attempt_id=new_attempt_id(), reserve=Money.ZERO)
             # Nothing is held on them, so nothing can be refused.

@@ -120,7 +120,7 @@ async def ahead_of(errand: Errand, knowledge: Knowledge) -> Ahead | None:
     if not has_limit or agent is None or request.finish:
         return None
     page = await run.services.coursebook.page(
-        run, lambda: patiently(run, lambda: run.ledger.courses(agent, TASKS))
+        run, lambda: patiently(run, lambda: run.ledger.courses(agent, TASKS), place=errand.place)
     )
     before = page.asked.setdefault(request.step, _asked_before(run, request.step))
     before.add(errand.key)

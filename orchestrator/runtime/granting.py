@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from orchestrator.runtime.task_run import TaskRun
 
 
-def asked(run: TaskRun, halt: Halt, need: Money) -> Halt:
-    """The halt of a used-up budget, as a question where its policy says ``100%: ask``."""
+def asked(run: TaskRun, halt: Halt, need: Money, *, is_used: bool = False) -> Halt:
+    """The halt of a used-up budget, as a question where its policy says ``100%: ask``.
+
+    Args:
+        run: The task.
+        halt: The halt.
+        need: What could not be served.
+        is_used: Whether that is spent already, as what is charged for is.
+    """
     one: TaskRun | None = run
     while one is not None:
         if halt.holder == one.scope.task_id and any(rule.asks for rule in one.rules):
-            return replace(halt, reason="question", detail=_question(halt, need))
+            return replace(halt, reason="question", detail=_question(halt, need, is_used=is_used))
         one = one.parent
     return halt
 
@@ -51,9 +58,10 @@ def question_id(task_id: str) -> str:
     return f"budget-{task_id}"
 
 
-def _question(halt: Halt, need: Money) -> str:
+def _question(halt: Halt, need: Money, *, is_used: bool) -> str:
+    wants = f"used {need}" if is_used else f"needs {need} for one attempt"
     return (
-        f"Step {halt.step!r} needs {need} for one attempt, and {halt.spent} of {halt.limit} is"
-        " spent. How much more may the task spend? Resume with answer='0.10', in USD, or with"
-        " add_budget; what was paid is not paid again."
+        f"Step {halt.step!r} {wants}, and {halt.spent} of {halt.limit} is"
+        f"{' otherwise' * is_used} spent. How much more may the task spend? Resume with"
+        " answer='0.10', in USD, or with add_budget; what was paid is not paid again."
     )

@@ -63,7 +63,11 @@ class Learner:
         if found.is_behind or reader not in found.seen_by or now - found.read_at >= LOOK_AFTER_S:
             found.seen_by.add(reader)
             found.is_behind, found.read_at = False, now
-            await self._catch_up(tenant, found)
+            try:
+                await self._catch_up(tenant, found)
+            except BaseException:
+                found.is_behind = True
+                raise
         return found.knowledge
 
     def taught(self, tenant: str) -> None:

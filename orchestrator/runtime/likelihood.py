@@ -37,7 +37,7 @@ async def judge_start(run: TaskRun, request: AskRequest, place: Place) -> None:
     if request.finish or run.outlay.has_asked(request.step):
         return
     share, step = rule.likely_finish, request.step
-    rests = await patiently(run, lambda: run.ledger.rests(agent, step, TASKS))
+    rests = await patiently(run, lambda: run.ledger.rests(agent, step, TASKS), place=place)
     need = quantile(rests, share)
     if need is None or need <= left:
         return

@@ -18,6 +18,7 @@ from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.records import AlreadyEnded, AttemptEnd, TaskClosing
 
 if TYPE_CHECKING:
+    from orchestrator.runtime.places import Place
     from orchestrator.runtime.task_run import TaskRun
 
 T = TypeVar("T")
@@ -39,10 +40,19 @@ _PASSING = frozenset(
 )
 
 
-async def patiently(run: TaskRun, work: Callable[[], Awaitable[T]]) -> T:
+async def patiently(
+    run: TaskRun, work: Callable[[], Awaitable[T]], *, place: Place | None = None
+) -> T:
     """Do ``work``, again while the store is away.
 
+    Args:
+        run: The task.
+        work: What is to be done.
+        place: The node for which it is done before anything is asked: a halt ends the wait and
+            refuses the node. ``None``: it has to be done whether or not the task halts.
+
     Raises:
+        Halted: If the task halts while the store is away.
         LedgerUnavailable: If it stays away, or the ledger was closed.
     """
     started, pause_s = run.clock.monotonic(), PAUSES_S[0]
@@ -54,7 +64,13 @@ async def patiently(run: TaskRun, work: Callable[[], Awaitable[T]]) -> T:
                 raise
             if pause_s == PAUSES_S[0]:
                 run.emit(LedgerAway(at=run.clock.now(), scope=run.scope, error=str(error)))
-        await run.clock.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        pause = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        if place is None:
+            await run.clock.sleep(pause)
+        else:
+            await run.halting.sleep(run.clock, pause)
+            if run.halt is not None:
+                raise run.refuse(run.halt, place)
         pause_s = min(pause_s * 2, PAUSES_S[1])
 
 

@@ -50,7 +50,7 @@ async def heed(run: TaskRun, place: Place, step: str) -> bool:
         LedgerUnavailable: If what is spent cannot be read, so nothing may be.
     """
     try:
-        crossed = await patiently(run, lambda: look(run))
+        crossed = await patiently(run, lambda: look(run), place=place)
     except LedgerUnavailable as error:
         run.break_off(error)
         raise

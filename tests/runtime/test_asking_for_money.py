@@ -7,7 +7,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send, interrupt
 
-from orchestrator import Money, ResumeError, step, tool_cost
+from orchestrator import Money, ResumeError, current_task, step, tool_cost
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion
 from orchestrator.testing.fake_clock import FakeClock
@@ -157,3 +157,22 @@ async def test_a_tool_asks_for_more_too(stage):
         done = await orchestrator.resume("t", answer="0.0003")
 
     assert (done.status, done.output["said"]) == ("completed", ["found", "found"])
+
+
+async def test_a_charge_asks_for_more_too_and_is_booked_once(stage):
+    async def node(state: State) -> State:
+        current_task().charge("gpu_second", 2)
+        return {"said": [(await step("s").ask("and on")).text]}
+
+    graph = StateGraph(State).add_sequence([node]).set_entry_point("node")
+    text = ASKS + "resources: {gpu_second: 0.0002 USD}"
+    async with stage.orchestrator(text, script=answer) as orchestrator:
+        halted = await orchestrator.run(graph, {"said": []}, agent="a", task_id="t")
+        assert (halted.halt.reason, halted.halt.step) == ("question", "resource:gpu_second")
+        assert "used $0.0004, and $0.00 of $0.0003 is otherwise spent. How much" in (
+            halted.halt.detail
+        )
+        done = await orchestrator.resume("t", answer="0.001")
+
+    assert (done.status, done.output["said"]) == ("completed", ["ok"])
+    assert [one.cost for one in done.attempts] == [Money(400_000), Money(100_000)]

@@ -124,6 +124,37 @@ async def test_it_waits_no_longer_than_its_deadline(stage, outage):
     assert stage.asked == []
 
 
+@pytest.mark.parametrize("word", ["pause", "cancel"])
+@pytest.mark.parametrize("before", ["", "budgets: {task: {limit: 1 USD, at: {50%: economize}}}"])
+async def test_who_waits_for_it_before_an_ask_notices_a_halt_at_once(stage, outage, word, before):
+    refused = asyncio.Event()
+
+    async def away_then_ask(state: State) -> State:
+        outage.is_on = not refused.is_set()
+        try:
+            return await node(state)
+        except BaseException:
+            refused.set()
+            raise
+
+    graph = StateGraph(State).add_node("node", away_then_ask).add_edge(START, "node")
+    async with stage.orchestrator(before) as orchestrator:
+        running = asyncio.create_task(orchestrator.run(graph, {}, agent="a", task_id="t"))
+        while outage.tries < 3:
+            await asyncio.sleep(0.01)
+        await getattr(orchestrator, word)("t")
+        await asyncio.wait_for(refused.wait(), timeout=30)
+        assert outage.is_on, "it did not wait for the store"
+        outage.is_on = False
+        halted = await running
+        assert (halted.status, halted.halt.reason) == (
+            "halted",
+            {"pause": "paused"}.get(word, "cancelled"),
+        )
+        assert stage.asked == []
+        assert (await orchestrator.resume("t")).output == {"out": "ok"}
+
+
 @pytest.mark.parametrize("is_swallowed", [False, True])
 async def test_a_ledger_that_is_closed_under_a_task_stops_it_at_once(stage, is_swallowed):
     async def closing(state: State) -> State:

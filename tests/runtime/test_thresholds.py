@@ -114,6 +114,25 @@ async def test_economizing_asks_the_cheapest_and_never_escalates(stage):
     assert after.status == "completed"
 
 
+async def test_economizing_asks_for_no_judgement_and_no_second_reply(stage):
+    checks = 'steps: {"*": {checks: [agreement, judge: {model: small, budget: 1 USD}]}}\n'
+    text = at("{3%: economize}", checks).replace("0.001 USD", "0.01 USD")
+    kinds = {}
+
+    def script(request):
+        is_judging = request.messages[0]["role"] == "system"
+        return spends(100, '{"acceptable": true}' if is_judging else "5")
+
+    async with stage.orchestrator(text, script=script, models=NEAR) as orchestrator:
+        for name in ("before", "after"):
+            done = await orchestrator.run(asking(name), {}, agent="a", task_id=name)
+            assert done.status == "completed"
+            history = await orchestrator._services.ledger.history(name)
+            kinds[name] = [one.intent.kind for one in history.attempts]
+
+    assert kinds == {"before": ["ask", "agreement", "judge"], "after": ["ask"]}
+
+
 async def test_before_the_threshold_it_escalates(stage):
     text = at("{90%: economize}", CHECKED)
     async with stage.orchestrator(text, script=wrong(100), models=NEAR) as orchestrator:
