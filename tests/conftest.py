@@ -89,6 +89,10 @@ def postgres_url(postgres_server: str) -> str:
     return f"{postgres_server}&schema={quote(name)}"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="Repeat the simulations of this seed alone.")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that tests recorded, if this is the long form."""
     if not os.environ.get("TORTURE"):

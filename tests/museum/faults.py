@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 LEDGER = "tests/ledger/test_ledger_museum.py"
 HOLDS = "tests/holds/test_failure_museum.py"
+SIMULATED = "tests/testing/test_simulation.py::test_no_promise_is_broken_in"
 
 
 @dataclass(frozen=True)
@@ -174,4 +175,55 @@ HALTS = [
         f"{HOLDS}::test_a_fallback_loop_does_not_restart_its_own_retries",
     ),
 ]
-EVERY = [*MONEY, *HALTS]
+WHOLE_LIVES = [
+    Fault(
+        "what another process wrote is not seen",
+        "ledger/transactor.py",
+        "        others_wrote = self._version != before",
+        "        others_wrote = False",
+        f"{SIMULATED}_memory",
+    ),
+    Fault(
+        "a reply is paid for and not kept",
+        "ledger/book.py",
+        "    if reply is not None:\n        unit.add_reply(reply)",
+        "    if reply is not None and len(ended.attempt_id) % 2:\n        unit.add_reply(reply)",
+        f"{SIMULATED}_memory",
+    ),
+    Fault(
+        "an owner that slept through its takeover goes on",
+        "ledger/ownership.py",
+        "    if state.epoch != epoch:",
+        "    if state.epoch < epoch:",
+        f"{SIMULATED}_memory",
+    ),
+    Fault(
+        "what the dead held is free again",
+        "ledger/book.py",
+        "            row.disputed += hold.reserve",
+        "            row.disputed += 0",
+        f"{SIMULATED}_memory",
+    ),
+    Fault(
+        "a write whose answer was lost is taken for none",
+        "ledger/transactor.py",
+        "                if isinstance(cause, OutcomeUnknown):",
+        "                if False:",
+        f"{SIMULATED}_memory",
+    ),
+    Fault(
+        "a hold of the living expires because somebody set a clock",
+        "ledger/sqlite.py",
+        "        if self._steady is None:\n            return hold.seq, hold.expires_at_us, None",
+        "        if True:\n            return hold.seq, hold.expires_at_us, None",
+        f"{SIMULATED}_sqlite",
+    ),
+    Fault(
+        "the hour that comes twice in autumn is one",
+        "budgets/windows.py",
+        '    return top.isoformat(timespec="hours"), starts_at, ends_at',
+        '    return f"{top:%Y-%m-%dT%H}", starts_at, ends_at',
+        f"{SIMULATED}_sqlite",
+    ),
+]
+EVERY = [*MONEY, *HALTS, *WHOLE_LIVES]
