@@ -243,6 +243,7 @@ def _of_tenant(tenant: str, facts: Iterable[Observation | Outcome]) -> list[Step
     knowledge = Knowledge()
     for fact in facts:
         knowledge.fold(fact)
+    knowledge.settle()
     lessons = {attempt: each.lesson for attempt, each in knowledge.told.items()}
     told = {
         attempt: lesson.score
@@ -312,7 +313,7 @@ def _scores(asks: list[list[Observation]], told: dict[str, float]) -> dict[str, 
 
 
 def _of_action(step: StepKnowledge, action: str, scores: dict[str, float]) -> ActionStatus:
-    kept = [reply for reply, _ in step.recent[action]]
+    kept = list(step.recent[action])
     hits, seen = step.accepts(action, step.threshold)
     known = [scores[one.attempt_id] for one in kept if one.attempt_id in scores]
     return ActionStatus(

@@ -155,6 +155,8 @@ class Chooser:
             picked, plan = self._ahead.heed(picked, expected, bounds, self._settles_for(judged))
         self._note_stage(known, affordable, picked)
         self.stages[-1] |= {} if plan is None else {"plan": plan}
+        # With these the decision can be made once more from the log alone.
+        self.stages[-1] |= {"read_to": self.knowledge.read_to, "fitted_to": step.fitted_to}
         self._report_hopeless()
         if picked is None:
             return None

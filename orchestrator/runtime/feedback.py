@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
+from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import TaskHistory, TaskRecord
 from orchestrator.routing.learning.observation import Outcome
@@ -57,7 +59,8 @@ async def teach(services: Services, record: TaskRecord, score: float, step: str 
         for of, attempt in chosen
     ]
     await ledger.teach(lessons)
-    services.learner.taught(scope.tenant)
+    with suppress(LedgerUnavailable):  # it is told; who asks next will see it
+        await services.learner.learn(scope.tenant)
 
 
 def _taken(histories: Iterable[TaskHistory]) -> Iterable[tuple[str, str]]:

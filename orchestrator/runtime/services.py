@@ -94,8 +94,8 @@ async def open_services(
             seal=seal,
         )
         stack.push_async_callback(memos.aclose)
-        learner = Learner(ledger, clock)
-        stack.callback(learner.close)
+        learner = Learner(ledger, engine, clock)
+        stack.push_async_callback(learner.aclose)
         background = Background(engine, clock)
         stack.push_async_callback(background.aclose)
         saver = await stack.enter_async_context(open_checkpoints(store, seal))

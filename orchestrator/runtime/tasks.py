@@ -76,6 +76,7 @@ class Tasks:
         epoch = await self._services.ledger.open_task(opening)
         record = TaskRecord(opening=opening, status="running", epoch=epoch, updated_at=opening.at)
         run = open_run(record, {}, self._policy.agent(opening.scope.agent), self._services, parent)
+        self._services.learner.expect(run.scope.tenant, run)
         return await self._carry_out(run, bound, given, resumed=False)
 
     async def find(self, task_id: str) -> TaskRecord:
@@ -114,6 +115,7 @@ class Tasks:
         histories = {one: await ledger.history(one) for one in family}
         policy = self._policy.agent(record.opening.scope.agent)
         run = open_run(record, histories, policy, self._services, parent)
+        self._services.learner.expect(run.scope.tenant, run)
         run.answers.update(answers)
         return await self._carry_out(run, bound, given, resumed=True)
 

@@ -37,6 +37,7 @@ def told(knowledge, count, score, action="small", *, since=0, source="user", **f
         seen = reply(number, action, **fields)
         knowledge.fold(seen)
         knowledge.fold(Outcome(attempt_id=seen.attempt_id, score=score(number), source=source))
+        knowledge.settle()
 
 
 def chosen(knowledge):
@@ -100,6 +101,7 @@ def test_another_threshold_is_another_promise():
     told(knowledge, 90, lambda n: 1.0, audited=True, source="audit")
     assert knowledge.step(KEY).state == "certified"
     knowledge.fold(reply(500, threshold=0.95))
+    knowledge.settle()
     assert knowledge.step(KEY).state == "calibrated"
 
 
@@ -109,10 +111,12 @@ def test_an_alarm_voids_what_was_believed_and_asks_the_best_alone():
     told(knowledge, 15, lambda n: 1.0, "large", since=1000)
     assert chosen(knowledge) == "small"
     number = 100
+    told(knowledge, 40, lambda n: 0.0, since=900)
+    assert not knowledge.step(KEY).drifted, "nothing was promised of these"
     while not knowledge.step(KEY).drifted:
-        told(knowledge, 1, lambda n: 0.0, since=number)
+        told(knowledge, 1, lambda n: 0.0, since=number, confidence=0.9, state="calibrated")
         number += 1
-    assert number < 130
+        assert number < 130
     assert knowledge.step(KEY).state == "uncalibrated"
     assert chosen(knowledge) == "large"
 
@@ -144,6 +148,7 @@ def test_the_same_log_always_teaches_the_same(log):
             seen = reply(number, action, passed=passed, audited=audited)
             knowledge.fold(seen)
             knowledge.fold(Outcome(attempt_id=seen.attempt_id, score=score, source="audit"))
+        knowledge.settle()
         step = knowledge.step(KEY)
         lives.append((step.state, step.drifted, step.confidence(reply(999)), chosen(knowledge)))
     assert lives[0] == lives[1]
@@ -157,6 +162,7 @@ def test_a_certificate_lapses_until_it_is_shown_anew():
             seen = reply(number, audited=True)
             knowledge.fold(seen)
             knowledge.fold(Outcome(attempt_id=seen.attempt_id, score=1.0, source="audit", at=at))
+        knowledge.settle()
 
     audited(range(90))
     step = knowledge.step(KEY)

@@ -1,7 +1,8 @@
 """What a tenant's log teaches: folded from observations and outcomes, in the order of the log.
 
 Nothing of it is stored. A process that starts, and another that runs beside, fold the same log and
-believe the same; and what one tenant's log says moves nobody else.
+believe the same; and what one tenant's log says moves nobody else. Folding only notes what is to be
+fitted; `Knowledge.settle` does it, once for all that was folded.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Knowledge:
         observations: The newest, by attempt.
         told: What was said of them, by attempt.
         checks: What the checks turned out to be worth.
+        read_to: The number of the newest lesson that was taken in, where lessons have one.
     """
 
     steps: dict[StepKey, StepKnowledge] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Knowledge:
     observations: dict[str, Observation] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     checks: CheckBook = field(default_factory=CheckBook)
+    read_to: int = 0
     _asks: dict[str, list[str]] = field(default_factory=dict)
 
     def step(self, key: StepKey) -> StepKnowledge:
@@ -55,6 +58,12 @@ class Knowledge:
             self._observe(fact)
         else:
             self._learn(fact)
+
+    def settle(self) -> None:
+        """Work out what is due, as whoever only reads a log does; else see `StepKnowledge.work`."""
+        for step in self.steps.values():
+            if (work := step.work()) is not None:
+                step.adopt(work, work.carry_out())
 
     def pass_rate(self, key: StepKey, action: str) -> Estimate:
         """How often an action's replies pass their checks."""
