@@ -95,7 +95,8 @@ async def _admit(run: TaskRun, order: AttemptOrder) -> Ticket | None:
         async with order.slot.during("waiting", run.deadline.remaining_s):
             return await run.services.admitting.enter(
                 order.request,
-                lane=run.policy.steps[order.step].lane,
+                # Nobody waits for an audit or a memo's upkeep, and it keeps nobody waiting.
+                lane=None if UPKEEP in run.scope.tags else run.policy.steps[order.step].lane,
                 tenant=run.scope.tenant,
                 priority=run.priority,
             )

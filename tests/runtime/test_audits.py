@@ -1,5 +1,7 @@
 """Audits: who is asked the same, at whose expense, and what it teaches."""
 
+import asyncio
+
 import pytest
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
@@ -108,6 +110,37 @@ async def test_where_the_strong_one_answers_a_cheap_one_is_asked_in_its_shadow(s
     assert found.asks == 75, "nobody asked for what an audit asked"
     spent = sum(float(one.cost.usd) for one in last if one.kind != "audit")
     assert found.policy.cost_usd == pytest.approx(spent / 75)
+
+
+async def test_an_audit_on_the_wire_holds_no_place_that_somebody_pays_for(stage):
+    """The lane has one place; the audit of the first task never ends by itself."""
+    on_wire, policy = (
+        asyncio.Event(),
+        f"lanes: {{one: {{concurrency: 1}}}}\n{ALL[:-2]}, lane: one}}}}",
+    )
+
+    class Slow:
+        async def open(self):
+            """Nothing to load."""
+
+        async def aclose(self):
+            """Nothing to close."""
+
+        async def ask(self, request, *, on_text=None):
+            if request.settings.name == "large":
+                on_wire.set()
+                await asyncio.sleep(600)
+            return Completion(text="It is 1", finish_reason="stop", usage=Usage(10, 5))
+
+    async with stage.orchestrator(policy, client=Slow()) as orchestrator:
+        for number in range(3):
+            result = await asyncio.wait_for(
+                orchestrator.run(GRAPH, {"question": f"what is {number}"}, agent="a"), 60
+            )
+            assert result.output["model"] == "small"
+            while not on_wire.is_set():  # on the engine's loop: it cannot be awaited here
+                await asyncio.sleep(0.01)
+    assert [one.kind for one in attempts(stage)].count("audit") >= 1
 
 
 async def test_nothing_is_drawn_without_a_budget_and_that_is_said(stage):
