@@ -24,7 +24,7 @@ from orchestrator.ledger.records import (
     TaskSignalled,
 )
 from orchestrator.ledger.remembered import Remembered
-from orchestrator.ledger.rows import AccountRow, Hold, Reply, from_us, to_us
+from orchestrator.ledger.rows import AccountRow, Hold, Reply, from_us, life_us, to_us
 from orchestrator.ledger.rules import judge
 from orchestrator.ledger.unit import UnitOfWork
 
@@ -37,7 +37,7 @@ def reserve(
     intent: AttemptIntent,
     demands: Sequence[Demand],
     must_queue: Callable[[str], bool],
-    now: datetime,
+    now_us: int,
 ) -> str | None:
     """Hold the reserve on every account of the path, or on none.
 
@@ -46,7 +46,8 @@ def reserve(
         intent: The attempt.
         demands: What it asks of each account of its path.
         must_queue: Whether somebody who came earlier waits at the account with this key.
-        now: The time: a hold lives from here on, however long it was waited for.
+        now_us: The time, in microseconds since 1970: a hold lives from here on, however long it
+            was waited for.
 
     Returns:
         ``None`` if it holds now, else the key of the account to wait at.
@@ -74,8 +75,10 @@ def reserve(
         path[row.key] = (demand.account, row)
     if wait_at is not None:
         return wait_at
-    rows = [unit.open_account(account, row) for account, row in path.values()]
-    unit.add_intent(intent, rows, expires_at=now + (intent.expires_at - intent.at))
+    rows = [
+        row if row.account_id else unit.open_account(account, row) for account, row in path.values()
+    ]
+    unit.add_intent(intent, rows, expires_at_us=now_us + life_us(intent))
     for row in rows:
         row.reserved += need
     unit.book(rows)
@@ -135,7 +138,7 @@ def free(
         message = f"attempt {intent.attempt_id} is noted as free of charge; reserve for what costs"
         raise ValueError(message)
     check_owner(unit, intent.task_id, intent.epoch)
-    unit.add_intent(intent, (), expires_at=intent.expires_at)
+    unit.add_intent(intent, (), expires_at_us=to_us(intent.expires_at))
     end(unit, ended, keep)
     if decision is not None:
         unit.add_decision(decision)

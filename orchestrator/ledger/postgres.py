@@ -31,7 +31,7 @@ from orchestrator.ledger.postgres_listener import Listener
 from orchestrator.ledger.postgres_schema import migrate
 from orchestrator.ledger.queries import SqlQueries
 from orchestrator.ledger.records import AttemptIntent, TaskRecord
-from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted, to_us
+from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted, life_us
 from orchestrator.ledger.store import FaultPoint, OutcomeUnknown
 
 AWAY_FOR_S = 5.0
@@ -379,7 +379,7 @@ class PostgresStore(SqlQueries):
 
 def _intent_values(hold: Hold, intent: AttemptIntent) -> Row:
     """A row of ``attempts``, and how long its hold lives once it is granted."""
-    return (*columns.intent_values(hold, intent), to_us(intent.expires_at) - to_us(intent.at))
+    return (*columns.intent_values(hold, intent), life_us(intent))
 
 
 def _loading(wanted: Wanted) -> list[_Statement]:

@@ -58,6 +58,7 @@ class Account:
             new account, so nothing is ever reset.
         starts_at: First instant of the window; ``None`` for ``total`` and ``task``.
         ends_at: First instant after the window; ``None`` for ``total`` and ``task``.
+        key: The account's primary key.
     """
 
     kind: ScopeKind
@@ -65,17 +66,17 @@ class Account:
     window: str
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    key: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the key once: each attempt looks its accounts up many times."""
+        object.__setattr__(self, "key", f"{self.kind}|{self.identity}|{self.window}")
 
     def contains(self, at: datetime) -> bool:
         """Whether a moment lies in its window."""
         return (self.starts_at is None or at >= self.starts_at) and (
             self.ends_at is None or at < self.ends_at
         )
-
-    @property
-    def key(self) -> str:
-        """The account's primary key."""
-        return f"{self.kind}|{self.identity}|{self.window}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ def from_us(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def life_us(intent: AttemptIntent) -> int:
+    """How long a hold of an attempt lives from when it is granted, in microseconds."""
+    return (intent.expires_at - intent.at) // _MICROSECOND
+
+
 class TaskState(NamedTuple):
     """What decides whether an owner may still act for a task."""
 
@@ -96,6 +101,10 @@ class Hold(NamedTuple):
     at_us: int
     expires_at_us: int
     is_open: bool
+
+    def ended(self) -> Hold:
+        """The same attempt, holding nothing any more."""
+        return Hold(*self[:-1], is_open=False)
 
 
 class Fact(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,10 +12,11 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger import columns, lesson_rows
+from orchestrator.ledger.codec import to_json
 from orchestrator.ledger.columns import Row, read_hold
 from orchestrator.ledger.queries import OPEN_HOLDS, SqlQueries
 from orchestrator.ledger.records import AttemptIntent
-from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted
+from orchestrator.ledger.rows import AccountRow, Changes, Hold, Loaded, TaskState, Wanted, life_us
 from orchestrator.ledger.sqlite_schema import migrate
 from orchestrator.ledger.steady import SteadyClock
 from orchestrator.ledger.store import FaultPoint
@@ -34,10 +34,11 @@ _ACCOUNT_BY_ID = (
     "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts"
     " WHERE account_id = ?"
 )
-_HOLD = (
+# CROSS JOIN fixes the order: each wanted id is looked up. One that is new is wanted too.
+_HOLDS = (
     "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
-    " a.expires_at_us, h.seq IS NOT NULL FROM attempts a LEFT JOIN holds h ON h.seq = a.seq"
-    " WHERE a.attempt_id = ?"
+    " a.expires_at_us, h.seq IS NOT NULL FROM json_each(?) AS wanted"
+    " CROSS JOIN attempts a ON a.attempt_id = wanted.value LEFT JOIN holds h ON h.seq = a.seq"
 )
 # CROSS JOIN fixes the order. A user and a task have few attempts and are met all day long; the
 # others have many, and are met when their window has just begun and few attempts lie in it.
@@ -175,7 +176,7 @@ class SqliteStore(SqlQueries):
         return False
 
     def load(self, wanted: Wanted) -> Loaded:
-        """The wanted rows: one prepared statement each, for here no round trip is to be saved."""
+        """The wanted rows: a statement each, but one for all holds, of which there are many."""
         execute = self._connection.execute
         loaded = Loaded()
         for task_id in wanted.tasks:
@@ -185,9 +186,10 @@ class SqliteStore(SqlQueries):
             for row in execute(_ACCOUNT_BY_KEY, (key,)):
                 loaded.accounts[row[0]] = AccountRow(*row)
         held: set[int] = set()
-        for attempt_id in wanted.holds:
-            for row in execute(_HOLD, (attempt_id,)):
-                hold = loaded.holds[attempt_id] = read_hold(row)
+        if wanted.holds:
+            for row in execute(_HOLDS, (to_json(list(wanted.holds)),)):
+                hold = read_hold(row)
+                loaded.holds[hold.attempt_id] = hold
                 if hold.is_open:
                     held.update(hold.account_ids)
         for account_id in held - loaded.accounts.keys():
@@ -247,9 +249,7 @@ class SqliteStore(SqlQueries):
         """When a hold expires, and on which clock: what it waited before is no part of its time."""
         if self._steady is None:
             return hold.seq, hold.expires_at_us, None
-        lasts = intent.expires_at - intent.at
-        expires_us = self._steady.now_us() + lasts // timedelta(microseconds=1)
-        return hold.seq, expires_us, self._steady.boot
+        return hold.seq, self._steady.now_us() + life_us(intent), self._steady.boot
 
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose time has come, by the clock of their machine.

@@ -50,7 +50,7 @@ class Transactor:
             later: Takes an operation that becomes necessary, to be carried out soon.
         """
         self.living: set[str] = set()
-        self.waiting = Waiting(now)
+        self.waiting = Waiting()
         self.unwritten: list[Operation] = []
         self._store = store
         self._now = now
@@ -157,15 +157,16 @@ class Transactor:
         store.expect(self._unit.missing(wanted))
         unit, others_wrote = self._begin_unit()
         unit.load(wanted)
+        now_us = to_us(self._now())
         for operation in batch:
             if isinstance(operation, Ask):
-                if not waiting.arrive(unit, operation):
+                if not waiting.arrive(unit, operation, now_us):
                     continue
                 self._note_grant(operation)
             else:
                 operation.run(unit)
             answered.append(operation)
-        served = waiting.review_all(unit) if others_wrote else waiting.review(unit)
+        served = waiting.review_all(unit, now_us) if others_wrote else waiting.review(unit, now_us)
         for ask in served:
             self._note_grant(ask)
         answered += served

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Balance, Decision
@@ -49,10 +48,11 @@ class UnitOfWork:
 
     def missing(self, wanted: Wanted) -> Wanted:
         """Those that are not loaded yet."""
+        # One by one: a set without a dictionary's keys walks through all that is remembered.
         return Wanted(
-            tasks=wanted.tasks - self._tasks.keys(),
-            accounts=wanted.accounts - self._accounts.keys(),
-            holds=wanted.holds - self._holds.keys(),
+            tasks={task_id for task_id in wanted.tasks if task_id not in self._tasks},
+            accounts={key for key in wanted.accounts if key not in self._accounts},
+            holds={attempt_id for attempt_id in wanted.holds if attempt_id not in self._holds},
         )
 
     def load(self, wanted: Wanted) -> None:
@@ -82,14 +82,8 @@ class UnitOfWork:
         One that was never booked on starts with what its holder already spent in its window. It is
         stored with its first booking only, so that judging writes nothing.
         """
-        key = account.key
-        if key not in self._accounts:
-            self.load(Wanted(accounts={key}))
-        row = self._accounts[key]
-        if row is None:
-            settled, overrun = self.flushed().spent(account)
-            row = AccountRow(account_id=0, key=key, settled=settled, overrun=overrun)
-        return row
+        row = self._accounts.get(account.key)
+        return row if row is not None else self._unbooked(account)
 
     def balances(self, accounts: Sequence[Account]) -> list[Balance]:
         """The balance of each account, in order, of those that were never booked on too."""
@@ -114,9 +108,9 @@ class UnitOfWork:
         return row
 
     def add_intent(
-        self, intent: AttemptIntent, rows: Iterable[AccountRow], *, expires_at: datetime
+        self, intent: AttemptIntent, rows: Iterable[AccountRow], *, expires_at_us: int
     ) -> None:
-        """Write an intent that holds these accounts until ``expires_at`` at the latest."""
+        """Write an intent that holds these accounts until then at the latest."""
         if not self._next_seq:
             self._next_seq = self._store.next_seq()
         hold = Hold(
@@ -125,9 +119,9 @@ class UnitOfWork:
             task_id=intent.task_id,
             epoch=intent.epoch,
             reserve=intent.reserve.nano,
-            account_ids=tuple(row.account_id for row in rows),
+            account_ids=tuple([row.account_id for row in rows]),
             at_us=to_us(intent.at),
-            expires_at_us=to_us(expires_at),
+            expires_at_us=expires_at_us,
             is_open=True,
         )
         self._next_seq += 1
@@ -138,10 +132,10 @@ class UnitOfWork:
     def add_end(self, hold: Hold, end: AttemptEnd) -> list[AccountRow]:
         """Write the end of an open attempt, and return the accounts it held, to be booked on."""
         rows = self._held(hold)
-        self._holds[hold.attempt_id] = hold._replace(is_open=False)
+        self._holds[hold.attempt_id] = hold.ended()
         self._changes.ends.append((hold, end))
         self._dirty = True
-        self.freed.update(row.key for row in rows)
+        self.freed.update([row.key for row in rows])
         return rows
 
     def book(self, rows: Iterable[AccountRow]) -> None:
@@ -152,7 +146,7 @@ class UnitOfWork:
 
     def accounts_of(self, hold: Hold) -> list[AccountRow]:
         """The accounts an attempt counts on, open or ended."""
-        missing = sorted(set(hold.account_ids) - self._accounts_by_id.keys())
+        missing = sorted(one for one in set(hold.account_ids) if one not in self._accounts_by_id)
         if missing:
             for row in self.flushed().accounts_with(missing):
                 self._cache(row)
@@ -187,10 +181,22 @@ class UnitOfWork:
         return self._store
 
     def _held(self, hold: Hold) -> list[AccountRow]:
-        if not self._accounts_by_id.keys() >= set(hold.account_ids):
+        try:
+            return [self._accounts_by_id[account_id] for account_id in hold.account_ids]
+        except KeyError:
             for row in self._store.load(Wanted(holds={hold.attempt_id})).accounts.values():
                 self._cache(row)
         return [self._accounts_by_id[account_id] for account_id in hold.account_ids]
+
+    def _unbooked(self, account: Account) -> AccountRow:
+        key = account.key
+        if key not in self._accounts:
+            self.load(Wanted(accounts={key}))
+        row = self._accounts[key]
+        if row is None:
+            settled, overrun = self.flushed().spent(account)
+            row = AccountRow(account_id=0, key=key, settled=settled, overrun=overrun)
+        return row
 
     def _cache(self, row: AccountRow) -> None:
         if row.account_id not in self._accounts_by_id:

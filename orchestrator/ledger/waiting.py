@@ -8,8 +8,7 @@ is only waited for while an attempt holds part of it, and every attempt ends.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from operator import attrgetter
 
 from orchestrator.core.priority import TURN, Priority
@@ -52,7 +51,7 @@ class Ask(Operation):
     def want(self, wanted: Wanted) -> None:
         """Name the rows it will need."""
         super().want(wanted)
-        wanted.accounts.update(demand.account.key for demand in self.demands)
+        wanted.accounts.update([demand.account.key for demand in self.demands])
 
 
 by_ticket = attrgetter("ticket")
@@ -62,9 +61,8 @@ by_ticket = attrgetter("ticket")
 class Waiting:
     """The queues of one ledger. Used by its writer only, inside a transaction."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self) -> None:
         """Nobody waits."""
-        self._now = now
         self._queues: dict[str, list[Ask]] = {}
         self._asks: dict[str, Ask] = {}
         self._tickets = 0
@@ -74,7 +72,7 @@ class Waiting:
         """How many wait."""
         return len(self._asks)
 
-    def arrive(self, unit: UnitOfWork, ask: Ask) -> bool:
+    def arrive(self, unit: UnitOfWork, ask: Ask, now_us: int) -> bool:
         """Judge a newcomer: whether it has its answer, or waits for it."""
         self._tickets += 1
         ask.ticket = (TURN[ask.priority], self._tickets)
@@ -82,7 +80,7 @@ class Waiting:
         if ask.intent.attempt_id in self._asks:
             ask.error = ValueError(f"attempt {ask.intent.attempt_id} waits already")
             return True
-        return self._judge(unit, ask)
+        return self._judge(unit, ask, now_us)
 
     def leave(self, attempt_id: str) -> None:
         """Withdraw an ask, if it waits; those behind it are judged at the next review."""
@@ -90,7 +88,7 @@ class Waiting:
         if ask is not None:
             self._remove(ask)
 
-    def review(self, unit: UnitOfWork) -> list[Ask]:
+    def review(self, unit: UnitOfWork, now_us: int) -> list[Ask]:
         """Judge again where the unit of work, or a withdrawal, changed something.
 
         Returns:
@@ -107,15 +105,16 @@ class Waiting:
                     for ask in self._asks.values()
                     if ask.wait_at in changed or ask.intent.task_id in stopped
                 ],
+                now_us,
             )
             # Who waited behind one that left a changed account was judged after it, in this pass.
             changed, stopped = self._left - changed, set()
         self._left.clear()
         return answered
 
-    def review_all(self, unit: UnitOfWork) -> list[Ask]:
+    def review_all(self, unit: UnitOfWork, now_us: int) -> list[Ask]:
         """Judge everybody again: another process changed something."""
-        answered = self._judge_all(unit, list(self._asks.values()))
+        answered = self._judge_all(unit, list(self._asks.values()), now_us)
         self._left.clear()
         return answered
 
@@ -127,7 +126,7 @@ class Waiting:
         self._left.clear()
         return asks
 
-    def _judge_all(self, unit: UnitOfWork, asks: list[Ask]) -> list[Ask]:
+    def _judge_all(self, unit: UnitOfWork, asks: list[Ask], now_us: int) -> list[Ask]:
         """Judge in order of arrival, which also serves those who wait at several accounts."""
         asks.sort(key=by_ticket)
         # In one go: whoever judges holds the store's lock, and each round trip holds up the others.
@@ -135,9 +134,9 @@ class Waiting:
         for ask in asks:
             ask.want(wanted)
         unit.load(wanted)
-        return [ask for ask in asks if self._judge(unit, ask)]
+        return [ask for ask in asks if self._judge(unit, ask, now_us)]
 
-    def _judge(self, unit: UnitOfWork, ask: Ask) -> bool:
+    def _judge(self, unit: UnitOfWork, ask: Ask, now_us: int) -> bool:
         """Grant, refuse, or put into the right queue; whether it has its answer."""
 
         def must_queue(key: str) -> bool:
@@ -145,7 +144,7 @@ class Waiting:
             return queue is not None and queue[0].ticket < ask.ticket
 
         try:
-            wait_at = book.reserve(unit, ask.intent, ask.demands, must_queue, self._now())
+            wait_at = book.reserve(unit, ask.intent, ask.demands, must_queue, now_us)
         except REFUSALS as error:
             ask.error = error
             wait_at = None

@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from orchestrator.core.errors import LedgerUnavailable
+from orchestrator.ledger import sqlite_schema
 from orchestrator.ledger.factory import ledger_from_url
 from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.ledger.sqlite_schema import MIGRATIONS
@@ -92,6 +93,34 @@ async def test_migrations_run_once(ledger_path, open_bank, outside):
     ran = outside.execute("SELECT number, name FROM migrations").fetchall()
 
     assert ran == [(number, name) for number, (name, _) in enumerate(MIGRATIONS, start=1)]
+
+
+def test_a_ledger_whose_ends_are_slow_keeps_them(tmp_path, monkeypatch):
+    before = next(n for n, (name, _) in enumerate(MIGRATIONS) if name == "quick ends")
+    with monkeypatch.context() as older:
+        older.setattr(sqlite_schema, "MIGRATIONS", MIGRATIONS[:before])
+        db = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        sqlite_schema.migrate(db)
+    ends = [
+        (7, "settled", 5, 1, "known", 0.5, 1, 2, 3, 4, 5, "m", "p", None, 9, 6, 0.25),
+        (8, "expired", 5, 0, "unknown", 1.5, *[None] * 7, "died", 10, 0, 0.0),
+    ]
+    db.executemany(f"INSERT INTO ends VALUES ({', '.join('?' * 17)})", ends)
+
+    sqlite_schema.migrate(db)
+
+    assert db.execute("SELECT * FROM ends ORDER BY seq").fetchall() == ends
+    assert db.execute("SELECT * FROM attempt_records").fetchall() == []
+    for change in ("UPDATE ends SET cost = 0", "DELETE FROM ends"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute(change)
+    for kind, certainty in (("lost", "known"), ("settled", "sure")):
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            db.execute(
+                "INSERT INTO ends VALUES (9, ?, 5, 0, ?, 1, 0, 0, 0, 0, 0, '', '', '', 1, 0, 0)",
+                (kind, certainty),
+            )
+    db.close()
 
 
 async def test_ledgers_opened_at_once_migrate_once(ledger_path, open_bank, demand):
