@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.alone import Alone
 from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
@@ -41,11 +42,8 @@ from orchestrator.ledger.rows import (
 from orchestrator.ledger.undoing import Undoing
 
 
-class MemoryStore(Undoing):
+class MemoryStore(Alone, Undoing):
     """Dictionaries, and a list of what to undo if a transaction is rolled back."""
-
-    shared = False
-    look_after_s = (0.0, 0.0)
 
     def __init__(self) -> None:
         """Empty."""
@@ -64,26 +62,6 @@ class MemoryStore(Undoing):
         self._lessons: dict[int, Lesson] = {}
         self._crossings: dict[Crossing, int] = {}
         self._corrections: dict[str, tuple[Correction, Money]] = {}
-
-    def open(self) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do; what is stored is lost with the object."""
-
-    def watch(self, wake: Callable[[], None]) -> None:
-        """Nothing to do: nobody else can write."""
-
-    def is_passing(self, error: Exception) -> bool:  # noqa: ARG002 - nothing fails here
-        """Never."""
-        return False
-
-    def version(self) -> int:
-        """Always the same: nobody else can write."""
-        return 0
-
-    def expect(self, wanted: Wanted) -> None:
-        """Nothing to do: it is all here."""
 
     def load(self, wanted: Wanted) -> Loaded:
         """The wanted rows, as copies that the caller may change."""
@@ -266,9 +244,6 @@ class MemoryStore(Undoing):
         for rows, key in found:
             self._drop(rows, key)
         return len(found)
-
-    def overwrite_deleted(self) -> None:
-        """Nothing to do."""
 
     def tasks_of(self, user: str, tenant: str | None) -> list[tuple[str, TaskStatus]]:
         """The tasks for a user, in one tenant or in all, with their status."""

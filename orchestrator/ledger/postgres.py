@@ -133,6 +133,11 @@ class PostgresStore(SqlQueries):
         self._listener = Listener(self._place, self._id, wake)
         self._listener.start()
 
+    def attend(self, *, somebody: bool) -> None:
+        """Listen to what others change while somebody waits."""
+        if self._listener is not None:
+            self._listener.attend(somebody=somebody)
+
     def version(self) -> int:
         """How many batches others have committed; exact, and inside a transaction locked."""
         asked = _Statement(postgres_sql.COMMITS)
@@ -186,11 +191,8 @@ class PostgresStore(SqlQueries):
             self._end_empty()
             return
         self._batch += 1
-        self._pending.append(_Statement(postgres_sql.NOTE_BATCH, (self._id, self._batch)))
-        if self._has_freed:
-            notice = (self._place.channel, self._id)
-            self._pending.append(_Statement("SELECT pg_notify(%s, %s)", notice))
-        self._pending.append(_COMMIT)
+        noted = (self._id, self._batch, self._place.channel, self._id, self._has_freed)
+        self._pending += [_Statement(postgres_sql.NOTE_BATCH, noted), _COMMIT]
         try:
             cursor = self._send()
         except ConnectionLost as error:
@@ -228,13 +230,14 @@ class PostgresStore(SqlQueries):
             found = self._send_all(*_loading(wanted))
         else:
             found = expected[1]
-        found_tasks, found_holds, found_accounts = found
-        for task_id, *state in found_tasks:
-            loaded.tasks[task_id] = TaskState(*state)
+        found_holds, found_accounts, *found_tasks = found
         for row in found_holds:
             loaded.holds[row[1]] = read_hold(row)
         for row in found_accounts:
             loaded.accounts[row[0]] = AccountRow(*row)
+        for rows in found_tasks:
+            for task_id, *state in rows:
+                loaded.tasks[task_id] = TaskState(*state)
         return loaded
 
     def write(self, changes: Changes) -> None:
@@ -383,10 +386,12 @@ def _intent_values(hold: Hold, intent: AttemptIntent) -> Row:
 
 
 def _loading(wanted: Wanted) -> list[_Statement]:
-    """What finds tasks, holds and accounts, in this order."""
+    """What finds holds, accounts and, which are rarely unknown, tasks, in this order."""
     holds = list(wanted.holds)
-    return [
-        _Statement(postgres_sql.TASKS, (list(wanted.tasks),)),
+    statements = [
         _Statement(postgres_sql.HOLDS, (holds,)),
         _Statement(postgres_sql.ACCOUNTS, (list(wanted.accounts), holds)),
     ]
+    if wanted.tasks:
+        statements.append(_Statement(postgres_sql.TASKS, (list(wanted.tasks),)))
+    return statements

@@ -97,10 +97,13 @@ SELECT number, (SELECT coalesce(max(seq), 0) + 1 FROM attempts) FROM commits
 """
 """How many batches were committed, and the number of the next attempt."""
 NOTE_BATCH: LiteralString = """
-WITH counted AS (UPDATE commits SET number = number + 1)
-INSERT INTO writers (writer_id, batch) VALUES (%s, %s)
-ON CONFLICT (writer_id) DO UPDATE SET batch = excluded.batch, at = excluded.at
+WITH counted AS (UPDATE commits SET number = number + 1), noted AS (
+    INSERT INTO writers (writer_id, batch) VALUES (%s, %s)
+    ON CONFLICT (writer_id) DO UPDATE SET batch = excluded.batch, at = excluded.at
+)
+SELECT pg_notify(%s, %s) WHERE %s
 """
+"""Count a batch, and tell the others of it if it freed something."""
 LAST_BATCH: LiteralString = "SELECT batch FROM writers WHERE writer_id = %s"
 FORGET_WRITERS: LiteralString = "DELETE FROM writers WHERE at < now() - interval '1 day'"
 """A writer that lives notes itself anew with its next batch."""

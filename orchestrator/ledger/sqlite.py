@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +25,8 @@ from orchestrator.ledger.store import FaultPoint
 
 BUSY_FOR_S = 5.0
 """How long another process may keep the file locked before the ledger counts as unavailable."""
+GIVE_WAY_S = 0.002
+"""How long at most who had to wait for the file leaves it to the others after having written."""
 LOG_PAGES = 4000
 """How long the write-ahead log grows, in pages of 4 KiB, before it is copied into the file."""
 
@@ -84,6 +88,8 @@ class SqliteStore(SqlQueries):
             faults: Called at named points, so that a test can fail or die there.
         """
         self._db: sqlite3.Connection | None = None
+        self._had_to_wait = False
+        self._not_before = 0.0
         self._path = path
         self._faults = faults
         self._steady = steady
@@ -141,6 +147,9 @@ class SqliteStore(SqlQueries):
     def watch(self, wake: Callable[[], None]) -> None:
         """Nothing tells of another process's commits: whoever waits has to look."""
 
+    def attend(self, *, somebody: bool) -> None:
+        """The same."""
+
     def version(self) -> int:
         """A number that differs once another connection has committed."""
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -150,11 +159,14 @@ class SqliteStore(SqlQueries):
         """Start a transaction; with ``write`` take the lock now, for it cannot be taken later."""
         self._reach("before begin")
         statement = "BEGIN IMMEDIATE" if write else "BEGIN"
+        if write and (pause_s := self._not_before - time.monotonic()) > 0:
+            time.sleep(pause_s)
         try:
             self._connection.execute(statement)
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
+            self._had_to_wait = True
             self._patiently(self._connection.execute, statement)
 
     def expect(self, wanted: Wanted) -> None:
@@ -164,6 +176,10 @@ class SqliteStore(SqlQueries):
         """Make what was written durable."""
         self._reach("before commit")
         self._connection.execute("COMMIT")
+        if self._had_to_wait:
+            # Others wait too, and look now and then: who is here already would overtake them all.
+            self._had_to_wait = False
+            self._not_before = time.monotonic() + random.uniform(0, GIVE_WAY_S)  # noqa: S311 - no secret
         self._reach("after commit")
 
     def rollback(self) -> None:

@@ -63,6 +63,10 @@ class Store(Protocol):
         """Call ``wake``, from any thread, when others have changed something, if it can be told."""
         ...
 
+    def attend(self, *, somebody: bool) -> None:
+        """Hear whether somebody waits here: while nobody does, ``wake`` need not be called."""
+        ...
+
     def version(self) -> int:
         """A number that differs once somebody else has committed."""
         ...

@@ -76,6 +76,7 @@ class Transactor:
                 time.sleep(random.uniform(0, TRY_AFTER_S * 2**tries))  # noqa: S311 - no secret
             else:
                 self._forget_unheard(deliver(answered))
+                self._store.attend(somebody=bool(self.waiting))
                 return True
 
     def read(self, reads: list[Operation]) -> None:
