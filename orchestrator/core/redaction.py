@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 MASK = "***"
 _MAX_LENGTH = 500
@@ -25,17 +28,23 @@ _WORD = re.compile(r"[^\s\"'`,;:(){}<>\[\]]{8,}")
 # providers and HTTP libraries quote request headers, addresses and even the key itself.
 _SECRETS = re.compile(
     r"""
-    \b(?:sk|rk|gsk|xai|hf|pplx|csk|ghp|gho|ghs|github_pat|glpat|r8|tvly|nvapi|lsv2)
+    -----BEGIN[ ][A-Z ]{0,32}PRIVATE[ ]KEY-----(?:[^-]|-(?!-))*(?:-----END[A-Z ]{0,48}-----)?
+  | \b(?:sk|rk|gsk|xai|hf|pplx|csk|ghp|gho|ghs|github_pat|glpat|r8|tvly|nvapi|lsv2|npm|whsec|fw
+        |xox[abeprs])
         [-_][A-Za-z0-9_*-]{6,}
   | \bAIza[A-Za-z0-9_-]{20,}
   | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
   | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?
-  | (?<=://)[^\s/@:]{1,256}:[^\s/@]{1,256}(?=@)
+  | \bya29\.[A-Za-z0-9_-]{8,}
+  | (?<=://)[^\s/@:]{0,256}:[^\s/@]{1,256}(?=@)
+  | (?<=://)[^\s/@:]{16,256}(?=@)
   | (?P<label>
         \b(?:bearer|basic)[ ]+
-      | [\w-]{0,64}(?:api[-_ ]?key|secret|password|passwd|access[-_ ]?token|auth[-_ ]?token
-          |authorization)["']?[ ]{0,4}[:=][ ]{0,4}["']?(?:(?:bearer|basic)[ ]+)?
-      | [?&](?:key|token|sig|signature)=
+      | [\w-]{0,64}(?:api[-_ ]?key|secret|password|passwd|passphrase|authorization
+          |(?:access|account|private|shared|subscription)[-_ ]?key
+          |(?:access|auth|bearer|id|refresh|security|session)[-_ ]?token)
+          \\?["']?[ ]{0,4}[:=][ ]{0,4}\\?["']?(?:(?:bearer|basic)[ ]+)?
+      | [?&](?:[\w-]{0,64}[-_])?(?:key|token|sig|signature|credential|pwd)=
     )
     [^\s"',;&)}\]]{4,}
     """,
@@ -50,7 +59,10 @@ def mask(text: str, *, secrets: Iterable[str] = ()) -> str:
     (``..._KEY``, ``..._TOKEN``, ``..._SECRET``, ``..._PASSWORD``), and what looks like a secret.
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
-    known = {one for one in (*secrets, *named) if len(one) >= _SHORTEST and one in text}
+    given = {one for one in (*secrets, *named) if len(one) >= _SHORTEST}
+    # As addresses and JSON spell it, too.
+    spelt = (form for one in given for form in (one, quote(one, safe=""), json.dumps(one)[1:-1]))
+    known = {one for one in spelt if one in text}
     for secret in sorted(known, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, MASK)
     return _SECRETS.sub(lambda match: f"{match.group('label') or ''}{MASK}", text)
@@ -79,6 +91,18 @@ def without_quotes(text: str, said: str) -> str:
         lambda word: MASK if any(map(str.isdigit, word[0])) and word[0] in said else word[0],
         "".join(kept),
     )
+
+
+def keep_details_unlogged(*loggers: str) -> None:
+    """Let ``loggers`` of libraries log warnings only, unless somebody has set their level.
+
+    In detail they log requests, answers and what is stored, so keys and prompts, wherever all of a
+    process is logged.
+    """
+    for name in loggers:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
 
 
 def redact(text: str) -> str:

@@ -23,8 +23,8 @@ from orchestrator.models.protocol import FailureKind, ModelCallError, ModelReque
 from orchestrator.models.scripted import question
 from orchestrator.models.wire import Wire
 
-# So much of an error is read, and shown: cut after secrets are masked, so that no half of one
-# escapes.
+# So much of an error is read, up to a space, and shown: cut after secrets are masked, so that no
+# half of one escapes.
 _READ = 2000
 _SHOWN = 300
 
@@ -87,6 +87,8 @@ def _hush(request: ModelRequest) -> Callable[[str], str]:
     key = os.environ.get(request.settings.api_key_env or "", "")
 
     def hush(text: str) -> str:
+        if len(text) > _READ:
+            text = text[:_READ].rpartition(" ")[0]  # no half of a secret, which nothing would mask
         parts = (request.tools, request.schema, request.parameters)
         said = "\n".join((question(request.messages), *map(repr, parts)))
         return without_quotes(mask(" ".join(text.split()), secrets=[key]), said)[:_SHOWN]
@@ -172,7 +174,7 @@ def _is_providers_own(response: httpx.Response) -> bool:
 
 def _text(response: httpx.Response) -> str:
     try:
-        return response.text[:_READ]
+        return response.text
     except httpx.ResponseNotRead:
         return ""
 
@@ -199,4 +201,4 @@ def _not_connected(chain: list[BaseException]) -> bool:
 
 def _innermost(chain: list[BaseException]) -> str:
     link = chain[-1]
-    return f"{type(link).__name__}: {str(link)[:_READ]}"
+    return f"{type(link).__name__}: {link}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from orchestrator.core.redaction import keep_details_unlogged
 from orchestrator.models.protocol import Completion, ModelCallError, ModelRequest, ToolCall
 from orchestrator.models.settings import ModelSettings
 from orchestrator.models.streamed import StreamedAnswer, logprobs_of, text_of
@@ -120,6 +121,7 @@ class LiteLLMClient:
                 completion = await self._ask_stream(parameters, wire, border, on_text)
         except ModelCallError as error:
             error.rates = wire.rates
+            error.__context__ = None  # LiteLLM's own error, which quotes the request
             raise
         finally:
             current_wire.reset(before)
@@ -336,6 +338,9 @@ def _load() -> tuple[Any, Callable[..., ModelCallError]]:
         with contextlib.suppress(ImportError):  # another version may keep it elsewhere
             importlib.import_module(name)
 
+    keep_details_unlogged("openai", "httpx", "botocore")
+    if not os.environ.get("LITELLM_LOG"):  # which asks for it by name
+        keep_details_unlogged("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.disable_streaming_logging = True

@@ -8,6 +8,7 @@ results, so this module looks underneath: at the transport and at the provider's
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ _UNFINISHED = frozenset({
     "abort", "load", "unload",
     "ERROR", "ERROR_LIMIT", "USER_CANCEL", "insufficient_system_resource", "network_error",
 })  # fmt: skip
+
+# What can be the name of a model or of a tier; anything else may be whatever was said.
+_NAME = re.compile(r"[\w./:@+-]{1,200}")
 
 # Providers' words for the tier that everyone gets.
 _TIERS: Mapping[str, str] = MappingProxyType(
@@ -122,7 +126,7 @@ class Ends(dict[str, str]):
     def get(self, word: str, default: Any = None) -> Any:  # noqa: ANN401 - as in dict
         """What LiteLLM calls ``word``."""
         if word not in _UNFINISHED:
-            return super().get(word, default)
+            return super().get(word) or default or "stop"  # else LiteLLM logs the word
         if (wire := current_wire.get()) is not None:
             wire.unfinished = word
         return "stop"
@@ -225,7 +229,7 @@ def served_model(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a li
     """The model that ``answer`` names, if it names one."""
     for key in ("model", "modelVersion"):
         name = _field(answer, key)
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and _NAME.fullmatch(name):
             return name
     return None
 
@@ -233,7 +237,9 @@ def served_model(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a li
 def served_tier(answer: Any) -> str | None:  # noqa: ANN401 - a mapping or a library's record
     """The service tier that ``answer`` names, in our words, if it names one."""
     name = _field(answer, "service_tier")
-    return _TIERS.get(name, name) if isinstance(name, str) and name else None
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return None
+    return _TIERS.get(name, name)
 
 
 def read_usage(reported: Any, tier: str | None = None) -> Usage | None:  # noqa: ANN401 - a mapping or a library's record

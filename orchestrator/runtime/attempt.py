@@ -19,6 +19,7 @@ from orchestrator.runtime.admitting import full_halt
 from orchestrator.runtime.booking import EXPIRY_GRACE, AttemptRefused, book, reserve
 from orchestrator.runtime.held import give_way
 from orchestrator.runtime.journal import JournaledReply, encode
+from orchestrator.runtime.masking import sentence
 from orchestrator.runtime.slot import Slot
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ async def _sent(run: TaskRun, order: AttemptOrder, intent: AttemptIntent) -> Out
         return await _on_wire(run, order)
     except Exception as error:
         # A client that breaks its contract may have spent money all the same.
-        await _book(run, order, intent, ModelCallError("broken", f"the client failed: {error!r}"))
+        said = f"the client failed: {sentence(error, run.policy)}"
+        await _book(run, order, intent, ModelCallError("broken", said))
         raise
 
 

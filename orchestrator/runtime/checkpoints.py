@@ -25,6 +25,7 @@ from tenacity import (
 )
 
 from orchestrator.core.errors import Fenced
+from orchestrator.core.redaction import keep_details_unlogged
 from orchestrator.core.sealing import Seal
 from orchestrator.ledger.factory import is_postgres, sqlite_path
 from orchestrator.runtime.encryption import sealing
@@ -78,6 +79,7 @@ async def _in_file(directory: Path) -> AsyncIterator[Saver]:
 
     from orchestrator.ledger.sqlite import is_busy  # noqa: PLC0415 - the same
 
+    keep_details_unlogged("aiosqlite")
     async with aiosqlite.connect(_private_file(directory)) as connection:
         await connection.execute("PRAGMA busy_timeout = 30000")
         saver = AsyncSqliteSaver(connection)

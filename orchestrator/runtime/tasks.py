@@ -21,7 +21,6 @@ from orchestrator.core.errors import (
 from orchestrator.core.events import TaskEnded, TaskStarted
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
-from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
 from orchestrator.policy.records import Policy
 from orchestrator.runtime.bodies import pack, unpack
@@ -29,6 +28,7 @@ from orchestrator.runtime.checkpoints import FencedSaver
 from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
+from orchestrator.runtime.masking import sentence
 from orchestrator.runtime.opening import open_run
 from orchestrator.runtime.passing_on import ask_for, passed_on
 from orchestrator.runtime.patience import close_patiently, patiently
@@ -163,7 +163,7 @@ class Tasks:
             output=ending.output,
             partial=ending.partial,
             halt=ending.halt,
-            error=_sentence(ending.error),
+            error=sentence(ending.error, self._policy.agent(record.opening.scope.agent)),
             cost=Cost.of(attempts),
             attempts=attempts,
             questions=ending.questions,
@@ -258,7 +258,7 @@ class Tasks:
             running_s=run.deadline.this_run_s,
             at=run.clock.now(),
             halt=ending.halt,
-            error=_sentence(ending.error),
+            error=sentence(ending.error, run.policy),
             output=output,
         )
         await close_patiently(run, closing)
@@ -291,7 +291,7 @@ class Tasks:
             running_s=run.deadline.this_run_s,
             at=run.clock.now(),
             halt=halt,
-            error=_sentence(error) if halt is None else None,
+            error=sentence(error, run.policy) if halt is None else None,
         )
         with suppress(LedgerUnavailable, Fenced):  # the first error is the one to tell
             await asyncio.shield(self._services.ledger.close_task(closing))
@@ -320,7 +320,3 @@ def _check_answer(task_id: str, answer: Any, asked: list[str]) -> None:
     if len(asked) > 1 and not by_id:
         message = f"{task_id} asks {len(asked)} questions: pass answer={{id: answer}}, ids {asked}."
         raise ResumeError(message)
-
-
-def _sentence(error: BaseException | None) -> str | None:
-    return None if error is None else mask(f"{type(error).__name__}: {error}".rstrip(": "))

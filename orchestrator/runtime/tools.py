@@ -16,7 +16,6 @@ from typing import Any
 from orchestrator.core.events import ToolFailed
 from orchestrator.core.halt import Halted
 from orchestrator.core.money import Money
-from orchestrator.core.redaction import mask
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
 from orchestrator.pricing.currency import day_of
@@ -25,6 +24,7 @@ from orchestrator.runtime.booking import AttemptRefused, announce, book, report
 from orchestrator.runtime.context import TOOL_START, running_task
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.held import HELD, Held
+from orchestrator.runtime.masking import sentence
 from orchestrator.runtime.places import Place
 from orchestrator.runtime.priced import Use, hold, intend
 from orchestrator.runtime.slot import Slot
@@ -281,7 +281,7 @@ class _Calling:
         """
         from langgraph.errors import GraphBubbleUp  # noqa: PLC0415 - slow to load
 
-        run, why = self.run, mask(f"{type(error).__name__}: {error}".rstrip(": "))
+        run, why = self.run, sentence(error, self.run.policy)
         if isinstance(error, Halted | GraphBubbleUp):
             self._end(self._ending("released", error=why))
             return

@@ -27,6 +27,18 @@ from orchestrator.core.redaction import mask, redact, without_quotes
         ("password=hunter22", "hunter"),
         ("GET https://host/v1?key=abcDEF123&x=1", "abcDEF"),
         ("postgresql://user:~hunter22@db/ledger", "hunter"),
+        ("redis://:~hunter22@cache/0", "hunter"),
+        ("https://abcDEF123abcDEF123@github.com/x", "abcDEF"),
+        ("GET https://host/v1?x=1&X-Amz-Signature=abcDEF123", "abcDEF"),
+        ("GET https://host/v1?subscription-key=abcDEF123", "abcDEF"),
+        ("Ocp-Apim-Subscription-Key: abcDEF123", "abcDEF"),
+        ('{\\"refresh_token\\": \\"abcDEF123\\"}', "abcDEF"),
+        ("xo~xb-1234567890-abcDEF123", "abcDEF"),
+        (
+            "-----BEGIN RSA PRIV~ATE KEY-----\nabcDEF123+/==\n-----END RSA PRIV~ATE KEY-----",
+            "abcDEF",
+        ),
+        ("-----BEGIN PRIV~ATE KEY----- abcDEF123 and then cut", "abcDEF"),
         ("ey~JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl", "c2lnbmF0"),
     ],
 )
@@ -45,6 +57,8 @@ def test_secrets_are_masked(text, secret):
         "https://api.example.com/v1/chat/completions answered 500",
         "the step plan of task task-018f3a2b halted at 0.25 USD",
         "KeyError: 'answer'",
+        "ssh://git@github.com/x refused",
+        "unexpected token: name",
     ],
 )
 def test_other_texts_stay_as_they_are(text):
@@ -69,6 +83,15 @@ def test_what_the_environment_calls_a_secret_is_masked(name, monkeypatch):
 
     assert mask("it said plain-words-only twice") == "it said *** twice"
     assert "plain" not in str(LedgerUnavailable("no way in with plain-words-only"))
+
+
+@pytest.mark.parametrize(
+    "spelt", ['pine/4 "apple"', "pine%2F4%20%22apple%22", 'pine/4 \\"apple\\"']
+)
+def test_a_secret_is_masked_however_it_is_spelt(spelt, monkeypatch):
+    monkeypatch.setenv("TEAM_PASSWORD", 'pine/4 "apple"')
+
+    assert mask(f"it said {spelt}.") == "it said ***."
 
 
 @pytest.mark.parametrize("name", ["HOME", "MONKEY", "TOKENIZERS_PARALLELISM", "KEYBOARD"])

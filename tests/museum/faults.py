@@ -9,6 +9,7 @@ from dataclasses import dataclass
 LEDGER = "tests/ledger/test_ledger_museum.py"
 HOLDS = "tests/holds/test_failure_museum.py"
 SIMULATED = "tests/testing/test_simulation.py::test_no_promise_is_broken_in"
+ATTRIBUTED = "tests/holds/test_attribution_museum.py"
 
 
 @dataclass(frozen=True)
@@ -226,4 +227,91 @@ WHOLE_LIVES = [
         f"{SIMULATED}_sqlite",
     ),
 ]
-EVERY = [*MONEY, *HALTS, *WHOLE_LIVES]
+ATTRIBUTION = [
+    Fault(
+        "a session of several agents shows nothing of the others' costs",
+        "runtime/tasks.py",
+        "        histories = [await ledger.history(one) for one in family]\n        attempts",
+        "        histories = [await ledger.history(task_id)]\n        attempts",
+        f"{ATTRIBUTED}::test_a_sub_agent_run_as_a_task_of_its_own_counts_for_both",
+    ),
+    Fault(
+        "what a sub-agent does is outside of the session",
+        "runtime/steps.py",
+        "        if RUNNING.get() is None:\n            asked",
+        '        if RUNNING.get() is None or self.name == "expert":\n            asked',
+        f"{ATTRIBUTED}::test_a_sub_agent_inside_a_tool_costs_inside_its_task",
+    ),
+    Fault(
+        "a total is set to the newest call",
+        "runtime/results.py",
+        "            sums[attempt.certainty] += attempt.cost",
+        "            sums[attempt.certainty] = attempt.cost",
+        f"{ATTRIBUTED}::test_a_sub_agent_run_as_a_task_of_its_own_counts_for_both",
+    ),
+    Fault(
+        "every row is of an unknown agent, because nothing sets the agent's key",
+        "runtime/outermost.py",
+        "agent=agent or name)",
+        'agent="unknown")',
+        f"{ATTRIBUTED}::test_no_row_is_of_an_unknown_agent",
+    ),
+    Fault(
+        "an agent without a name is taken for one",
+        "runtime/orchestrator.py",
+        'agent=given.take("agent", agent or "", arguments.name) or "",',
+        'agent=agent or "unknown",',
+        f"{ATTRIBUTED}::test_no_row_is_of_an_unknown_agent",
+    ),
+    Fault(
+        "a model's name with its provider's prefix misses the price list",
+        "pricing/names.py",
+        '        prefix, slash, rest = model.partition("/")\n        if not slash:',
+        '        prefix, slash, rest = model.partition("/")\n        if model.count("/") != 1:',
+        f"{ATTRIBUTED}::test_a_name_with_its_providers_prefix_is_the_same_model",
+    ),
+    Fault(
+        "a tool's name without its server's prefix takes another's price",
+        "integrations/tools.py",
+        'f"mcp:{server}/{given.name}" if server else given.name',
+        'f"mcp:here/{given.name}" if server else given.name',
+        f"{ATTRIBUTED}::test_tools_of_one_name_on_two_servers_are_two_tools",
+    ),
+    Fault(
+        "cached tokens are counted on top of the input that they lie in",
+        "models/wire.py",
+        "        input_tokens=inputs,",
+        '        input_tokens=inputs + (_count(of_input, "cached_tokens") or 0),',
+        f"{ATTRIBUTED}::test_tokens_are_counted_once[False]",
+    ),
+    Fault(
+        "reasoning tokens are counted on top of the output that they lie in",
+        "models/wire.py",
+        "        output_tokens=outputs,",
+        '        output_tokens=outputs + (_count(of_output, "reasoning_tokens") or 0),',
+        f"{ATTRIBUTED}::test_tokens_are_counted_once[True]",
+    ),
+    Fault(
+        "the tokens of a stream are counted with each piece",
+        "integrations/chat_model.py",
+        "            message = AIMessageChunk(content=piece.text)\n",
+        "            message = AIMessageChunk(content=piece.text, usage_metadata={\n"
+        '                "input_tokens": 100, "output_tokens": 10, "total_tokens": 110})\n',
+        f"{ATTRIBUTED}::test_tokens_are_counted_once[True]",
+    ),
+    Fault(
+        "a failed call is billed but logged 0",
+        "ledger/reading.py",
+        "        cost=Money(row[13]),\n        overrun",
+        "        cost=Money(0 if row[22] else row[13]),\n        overrun",
+        f"{LEDGER}::test_failed_calls_are_billed_and_logged_alike",
+    ),
+    Fault(
+        "an error in a callback is swallowed",
+        "telemetry/fanout.py",
+        "                self._report(index, event, error)",
+        "                del error",
+        "tests/telemetry/test_fanout.py::test_it_is_reported_once_and_counted_always",
+    ),
+]
+EVERY = [*MONEY, *HALTS, *WHOLE_LIVES, *ATTRIBUTION]
