@@ -170,9 +170,13 @@ def in_words(
             f" ({reply.state}); {'taken' if reply.taken else 'not taken'}; ${reply.cost:.9f}."
         )
         said += [f"   {words}" for words in [came_of(reply, outcomes)] if words]
-    if len(likely := body.get("likelihoods", {})) > 1:
+    likely = body.get("likelihoods", {})
+    if len(likely) > 1 and body["state"] == "uncalibrated":
         each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
         said.append(f"How likely each is right, by its checks (uncalibrated): {each}.")
+    elif likely:
+        each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
+        said.append(f"How often replies that failed their checks were right all the same: {each}.")
     said.append(f"Answered by {body['taken']}." if body["taken"] else "No reply was taken.")
     return said
 
@@ -303,9 +307,9 @@ def _of_step(
 
 
 def _scores(asks: list[list[Observation]], told: dict[str, float]) -> dict[str, float]:
-    """What is known of each reply; one that failed its checks is wrong."""
+    """What is known of each reply; one that failed its checks is wrong unless it was told of."""
     return {
-        reply.attempt_id: told[reply.attempt_id] if reply.passed else 0.0
+        reply.attempt_id: told.get(reply.attempt_id, 0.0)
         for replies in asks
         for reply in replies
         if reply.attempt_id in told or not reply.passed

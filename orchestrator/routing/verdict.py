@@ -30,8 +30,9 @@ class Verdict:
             ``None`` if none applied.
         confidence_state: How much ``confidence`` is worth.
         checks: Each check's result, in the order they ran.
-        likelihood: How likely the reply is right by what its checks are worth in general: it puts
-            replies in order while nothing is calibrated, and is told to nobody as a confidence.
+        likelihood: How likely the reply is right by what its checks are worth in general, while
+            nothing is calibrated; after that, of one that failed them, how often such turned out
+            right. It puts replies in order, and is told to nobody as a confidence.
             ``None``: not estimated.
     """
 

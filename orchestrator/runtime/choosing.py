@@ -103,6 +103,9 @@ class Chooser:
         confidence = step.confidence(seen)
         if confidence is not None:
             verdict = calibrated(judged.verdict, confidence, step.state, self.threshold)
+            if verdict.failed:
+                likely = self.knowledge.despite(self.key, seen.action, seen.guess)
+                verdict = replace(verdict, likelihood=likely)  # it may still be the best there is
             judged = judged.weighed(verdict)
         elif not judged.paid.from_memo:
             prior = self.knowledge.quality(self.key, seen.action, seen.guess).mean
@@ -379,7 +382,11 @@ def _in_hand(judged: Sequence[Judged]) -> InHand | None:
 
 
 def _worth(judged: Judged) -> float:
-    return 0.0 if judged.verdict.failed else judged.verdict.confidence or 0.0
+    verdict = judged.verdict
+    if not verdict.failed:
+        return verdict.confidence or 0.0
+    is_learned = verdict.confidence_state != "uncalibrated"
+    return verdict.likelihood or 0.0 if is_learned else 0.0
 
 
 def _concluded(judged: Judged, seen: Observation, taken: Judged | None) -> Observation:

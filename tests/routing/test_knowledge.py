@@ -176,3 +176,20 @@ def test_a_certificate_lapses_until_it_is_shown_anew():
     audited(range(90, 240))
     assert step.state == "certified"
     assert step.certificate.expires == at + CERTIFIED_FOR
+
+
+def test_what_failed_its_checks_is_worth_what_such_replies_turned_out_to_be():
+    knowledge = Knowledge()
+    assert knowledge.despite(KEY, "small", 0.8) == pytest.approx(0.5)
+    told(knowledge, 20, lambda _: 1.0, passed=False)
+    assert knowledge.despite(KEY, "small", 0.8) > 0.8
+    assert knowledge.step(KEY).labels == {}, "no confidence is fitted to them"
+    told(knowledge, 20, lambda _: 0.0, since=20)
+    assert knowledge.overall(KEY, "small", 0.8) == pytest.approx(
+        0.5 * knowledge.despite(KEY, "small", 0.8)
+        + 0.5 * knowledge.quality(KEY, "small", 0.8).mean,
+        abs=0.1,
+    )
+    for number in range(60):
+        knowledge.fold(reply(f"none-{number}", passed=False, replied=False))
+    assert knowledge.despite(KEY, "small", 0.8) < 0.4, "what never came was not right"

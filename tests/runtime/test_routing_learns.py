@@ -223,3 +223,22 @@ async def test_another_version_of_the_prompt_begins_anew(stage):
         version = "2"
         done = await orchestrator.run(graph, {"question": "q"}, agent="a")
         assert done.output["state"] == "uncalibrated"
+
+
+async def test_a_check_that_a_good_model_never_passes_makes_its_replies_no_worse(stage):
+    policy = "steps: {s: {confidence: 0.9, checks: [form: '^ANSWER']}}"
+
+    def script(request):
+        return "ANSWER: 1" if request.settings.name == "small" else "one"
+
+    turns = iter([True, False] * 100)
+    async with stage.orchestrator(policy, script=script) as orchestrator:
+        outputs = await lesson(
+            orchestrator, 45, lambda model: next(turns) if model == "small" else True
+        )
+        knowledge = await orchestrator._services.learner.knowledge("research", orchestrator)
+    assert outputs[0]["model"] == "small"
+    assert {one["model"] for one in outputs[-10:]} == {"large"}
+    ((key, _),) = knowledge.steps.items()
+    assert knowledge.pass_rate(key, "openai/large|10|").mean < 0.5
+    assert knowledge.overall(key, "openai/large|10|", 0.8) > 0.65

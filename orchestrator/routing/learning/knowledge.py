@@ -29,6 +29,7 @@ class Knowledge:
         steps: What is known of each step.
         good: How often replies that passed were right, by scope.
         signs: How often signs would have it so: where outcomes are few, they are drawn to it.
+        failing: How often replies that failed their checks were right all the same, by scope.
         passing: How often replies passed, by scope.
         observations: The newest, by attempt.
         told: What was said of them, by attempt.
@@ -39,6 +40,7 @@ class Knowledge:
     steps: dict[StepKey, StepKnowledge] = field(default_factory=dict)
     good: Ladder = field(default_factory=Ladder)
     signs: Ladder = field(default_factory=Ladder)
+    failing: Ladder = field(default_factory=Ladder)
     passing: Ladder = field(default_factory=lambda: Ladder(guess=_PASS_GUESS))
     observations: dict[str, Observation] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
@@ -80,6 +82,25 @@ class Knowledge:
         signs = self.signs.estimate(key.path, action, guess)
         return self.good.estimate(key.path, action, signs.mean)
 
+    def despite(self, key: StepKey, action: str, guess: float) -> float:
+        """How likely a reply of an action is right that failed its checks.
+
+        A check may ask for what a model does not do though it is right: outcomes tell.
+
+        Args:
+            key: The step.
+            action: The action.
+            guess: What is believed of it without any outcome.
+        """
+        doubted = posterior(guess, [("", False)], {})
+        return self.failing.estimate(key.path, action, doubted).mean
+
+    def overall(self, key: StepKey, action: str, guess: float) -> float:
+        """How likely an action's next reply is right, whether or not it passes its checks."""
+        passes = self.pass_rate(key, action).mean
+        good, despite = self.quality(key, action, guess).mean, self.despite(key, action, guess)
+        return passes * good + (1 - passes) * despite
+
     def _observe(self, reply: Observation) -> None:
         is_known = reply.attempt_id in self.observations
         self.observations[reply.attempt_id] = reply
@@ -87,6 +108,8 @@ class Knowledge:
             return  # noted again: its ask was resumed
         key = reply.key
         self.passing.observe(key.path, reply.action, float(reply.passed))
+        if not reply.replied:
+            self.failing.observe(key.path, reply.action, 0.0)
         self.step(key).observe(reply)
         self._asks.setdefault(reply.ask, []).append(reply.attempt_id)
         while len(self.observations) > MOST_OBSERVATIONS:
@@ -126,9 +149,13 @@ class Knowledge:
             for name, passed, good in rows:
                 self.checks.observe(reply.step, name, passed=passed, good=good, times=times)
         told.recorded = evidence
-        if lesson == before or not reply.passed:
+        if lesson == before:
             return
+        if not reply.passed and lesson is not None and lesson.source in SIGNS:
+            lesson = None  # a sign says less than the check that failed
         self._enter(reply, lesson, told)
+        if not reply.passed:
+            return
         if lesson is not None and is_whole(lesson):
             self.step(reply.key).label(reply, lesson.score)
         elif is_whole(before):
@@ -136,7 +163,8 @@ class Knowledge:
 
     def _enter(self, reply: Observation, lesson: Outcome | None, told: Told) -> None:
         """Have the averages count an outcome, once, in the place of what counted before."""
-        ladder, score = self.good, 0.0 if lesson is None else lesson.score
+        ladder = self.good if reply.passed else self.failing
+        score = 0.0 if lesson is None else lesson.score
         if lesson is not None and lesson.source in SIGNS:
             # By outcomes alone: a sign that begins where signs have led proves itself.
             prior = self.good.estimate(reply.key.path, reply.action, reply.guess).mean

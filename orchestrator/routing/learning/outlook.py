@@ -133,7 +133,7 @@ def outlooks(
                 action=one.action,
                 name=one.name,
                 accepted=(hits + _KAPPA * guess) / (seen + _KAPPA),
-                quality=passing.mean * good.mean,
+                quality=knowledge.overall(key, one.action, guessed[one.action]),
                 lower=passing.lower() * good.lower(),
                 cost=full * (1 - cache),
                 seen=int(seen),
