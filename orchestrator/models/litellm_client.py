@@ -122,6 +122,8 @@ class LiteLLMClient:
         except ModelCallError as error:
             error.rates = wire.rates
             error.__context__ = None  # LiteLLM's own error, which quotes the request
+            if error.kind == "rejected" and not wire.posted:
+                self._name_missing_keys(request.settings)
             raise
         finally:
             current_wire.reset(before)
@@ -129,6 +131,22 @@ class LiteLLMClient:
             message = f"{request.settings.model}: HTTP {wire.status}, which LiteLLM made a reply of"
             raise ModelCallError(kind="rejected", message=message, status=wire.status)
         return replace(completion, rates=wire.rates)
+
+    def _name_missing_keys(self, settings: ModelSettings) -> None:
+        """Say why nothing was sent, where that is a key that is not there.
+
+        Not of clouds, which find their keys in more places than the environment.
+
+        Raises:
+            ModelCallError: If one is missing.
+        """
+        missing = () if settings.api_key_env else self.missing_keys(settings)
+        if missing and all(name.endswith("_API_KEY") for name in missing):
+            message = (
+                f"{settings.model}: {' and '.join(missing)} is not set in the environment; set it "
+                "to the provider's key, or name another variable with `api_key_env`"
+            )
+            raise ModelCallError(kind="rejected", message=message) from None
 
     async def _send(self, parameters: dict[str, Any], wire: Wire) -> Any:  # noqa: ANN401 - LiteLLM's own
         """Hand the request to LiteLLM; cancelled before it is sent, it is not sent any more."""

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.models.protocol import ModelCallError
+from orchestrator.models.protocol import ModelCallError, ModelRequest
+from orchestrator.models.settings import ModelSettings
 from orchestrator.testing.upstream.faults import Fault
 from orchestrator.testing.upstream.server import Upstream
 
@@ -378,3 +379,21 @@ async def test_the_wire_log_is_read_as_json(wire_log):
 
     assert response.status_code == 200
     assert wire_log.bodies == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        ("openai/gpt-5-nano", "OPENAI_API_KEY"),
+        ("anthropic/claude-haiku-4-5", "ANTHROPIC_API_KEY"),
+    ],
+)
+async def test_a_key_that_is_not_there_is_named(client, model, key, monkeypatch):
+    monkeypatch.delenv(key, raising=False)
+    settings = ModelSettings(name="m", model=model)
+    request = ModelRequest(settings=settings, messages=[{"role": "user", "content": "?"}])
+
+    error = await failure(client, request)
+
+    assert error.kind == "rejected"
+    assert str(error).startswith(f"{model}: {key} is not set in the environment; set it to")
