@@ -55,7 +55,8 @@ class Answer:
         cost: What it cost, checks and escalations included: what a hit saves.
         tokens: Input and output tokens together.
         seconds: How long it took.
-        reads: Versions of what it was made from, by source, beyond those of the step's ``reads:``.
+        reads: Versions of what it was made from, by source, beyond those of the step's ``reads:``;
+            gathered by :func:`orchestrator.memo.readings.gathered`.
         labels: Labels of inputs that came to light only while answering.
     """
 

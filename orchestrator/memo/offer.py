@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.memo.ask import Lease
 from orchestrator.memo.entry import NO_NEEDS, Answer, Entry
 from orchestrator.memo.freshness import judge
+from orchestrator.memo.readings import add_readings
 from orchestrator.memo.sharing import NotShareable
 
 
@@ -26,6 +27,8 @@ def entry_of(lease: Lease, answer: Answer, now_s: float) -> Entry | str:
         if isinstance(partition, NotShareable):
             return "narrowed"
         key = lease.rekeyed(partition)
+    reads = lease.reads()
+    add_readings(reads, answer.reads)
     return Entry(
         key=key,
         kind=ask.kind,
@@ -38,7 +41,7 @@ def entry_of(lease: Lease, answer: Answer, now_s: float) -> Entry | str:
         confidence=answer.confidence,
         confidence_state=answer.confidence_state,
         checks=frozenset(answer.checks),
-        reads={**lease.reads(), **answer.reads},
+        reads=reads,
         labels=ask.labels | answer.labels,
         cost=answer.cost,
         tokens=answer.tokens,

@@ -26,6 +26,7 @@ from orchestrator.memo.ask import Ask, Hit, Miss
 from orchestrator.memo.entry import Answer
 from orchestrator.memo.key import STRICT, is_plain, tool_content
 from orchestrator.memo.memo import Memo
+from orchestrator.memo.readings import gathered, note_readings, note_unknown
 from orchestrator.memo.settings import MemoSettings
 from orchestrator.memo.sharing import Share
 
@@ -170,10 +171,12 @@ def _through_memo(tool: Callable[_P, _R], rules: ToolRules) -> Callable[_P, _R]:
             return tool(*args, **kwargs)
         if _loop_runs_here():
             binding.note(rules.labels(arguments(*args, **kwargs)))
+            note_unknown(rules.settings.reads)
             return tool(*args, **kwargs)
 
         async def once() -> _R:
-            return tool(*args, **kwargs)
+            # Off this loop, so that tools that it calls find the memo too.
+            return await asyncio.to_thread(tool, *args, **kwargs)
 
         found = call_memoized(binding, rules, arguments(*args, **kwargs), once)
         return cast("_R", asyncio.run(found))
@@ -217,6 +220,7 @@ async def call_memoized(
             found = await memo.lookup(again, waiting=binding.waiting)
         else:
             binding.note(found.entry.labels)
+            note_readings(found.entry.reads)
             binding.on_result(rules, found)
             return result
     return await _call(binding, rules, found, call)
@@ -226,8 +230,14 @@ async def _call(
     binding: ToolBinding, rules: ToolRules, miss: Miss, call: Callable[[], Awaitable[object]]
 ) -> object:
     started = time.perf_counter()
+    if miss.lease is None:
+        note_unknown(rules.settings.reads)
+    else:
+        note_readings(miss.lease.reads())
+    readings: dict[str, str] = {}
     try:
-        result = await call()
+        with gathered() as readings:
+            result = await call()
         binding.on_result(rules, None)
         if miss.lease is not None:
             body = _encode(result)
@@ -237,12 +247,14 @@ async def _call(
                 complete=body is not None,
                 cost=rules.price,
                 seconds=time.perf_counter() - started,
+                reads=readings,
                 # What came to light meanwhile may be in it.
                 labels=binding.labels() - miss.lease.ask.labels - {rules.settings.share},
             )
             await binding.opened().put(miss.lease, answer)
         return result
     finally:
+        note_readings(readings)
         binding.opened().release(miss.lease)
 
 

@@ -17,6 +17,7 @@ from orchestrator.ledger.remembered import Remembered
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
 from orchestrator.memo.key import digested_content, model_content
+from orchestrator.memo.readings import note_readings, note_unknown
 from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function, judge
 from orchestrator.runtime.journal import JournaledReply, encode
@@ -142,6 +143,7 @@ class Memory:
         assert self.hit is not None
         run, paid, entry = self.run, judged.paid, self.hit.entry
         note(run, entry.labels)
+        note_readings(entry.reads)
         run.journal.add(self.key, paid)
         run.ledger.hit(
             Remembered(
@@ -167,9 +169,13 @@ class Memory:
 
         Best effort: nothing here fails the ask, which has its answer.
         """
-        # An expired entry that answered because the models failed is not fresh again by that.
-        if self._lease is None or judged.paid.from_memo:
+        if self._lease is None:
+            note_unknown(() if self.ask is None else self.ask.settings.reads)
             return
+        # An expired entry that answered because the models failed is not fresh again by that.
+        if judged.paid.from_memo:
+            return
+        note_readings(self._lease.reads())
         answer = answer_of(judged, cost, seconds=time.monotonic() - self._since)
         await self.run.services.memos.get().put(self._lease, answer)
 

@@ -1,6 +1,7 @@
 """Read-only tools through the memo."""
 
 import asyncio
+import contextlib
 import enum
 import uuid
 from datetime import timedelta
@@ -81,6 +82,117 @@ async def test_a_touched_source_is_read_again(memo, scope, find, calls):
         await memo.touch(scope.tenant, "catalog")
         await find("lamp")
     assert len(calls) == 2
+
+
+@pytest.fixture
+def reading(calls):
+    """Makes a tool that reads sources, and calls other tools."""
+
+    def made(name, *inner, reads=()):
+        @memoized_tool(fresh_for=300.0, share="team", name=name, reads=reads)
+        async def tool():
+            calls.append(name)
+            return [await one() for one in inner]
+
+        return tool
+
+    return made
+
+
+async def called(calls, tool):
+    """What is really called when ``tool`` is."""
+    calls.clear()
+    await tool()
+    return list(calls)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_who_calls_tools_has_read_what_they_read(memo, scope, reading, calls, is_known):
+    catalog = reading("catalog", reads=("catalog",))
+    prices = reading("prices", reads=("prices",))
+    inner, beside = reading("inner", catalog), reading("beside", prices)
+    outer = reading("outer", inner, prices)
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        if is_known:  # a hit tells it too
+            await catalog()
+        await outer()
+        await beside()
+        await memo.touch(scope.tenant, "stock")
+        await memo.touch("rival", "catalog")
+        assert await called(calls, outer) == await called(calls, beside) == []
+        await memo.touch(scope.tenant, "prices")
+        assert await called(calls, outer) == ["outer", "prices"]
+        assert await called(calls, beside) == ["beside"]
+        await memo.touch(scope.tenant, "catalog")
+        assert await called(calls, outer) == ["outer", "inner", "catalog"]
+        assert await called(calls, beside) == []
+
+
+async def test_what_changed_between_two_readings_leaves_a_stale_result(memo, scope, reading, calls):
+    catalog = reading("catalog", reads=("catalog",))
+
+    @memoized_tool(fresh_for=300.0, name="outer")
+    async def outer():
+        calls.append("outer")
+        await catalog()
+        await memo.touch(scope.tenant, "catalog", f"v{len(calls)}")
+        await catalog()
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await outer()
+        assert "outer" in await called(calls, outer)
+
+
+async def test_what_no_version_was_taken_of_leaves_a_stale_result(memo, scope, calls):
+    @memoized_tool(fresh_for=300.0, name="inner", reads=("catalog",))
+    def inner():
+        return calls.append("inner")
+
+    @memoized_tool(fresh_for=300.0, name="outer")
+    async def outer():
+        return inner()  # on a thread with a loop: past the memo
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        assert await called(calls, outer) == await called(calls, outer) == ["inner"]
+
+
+async def test_what_plain_tools_read_on_their_threads_counts_too(memo, scope, calls):
+    @memoized_tool(fresh_for=300.0, name="inner", reads=("catalog",))
+    def inner():
+        calls.append("inner")
+
+    @memoized_tool(fresh_for=300.0, name="outer")
+    def outer():
+        calls.append("outer")
+        inner()
+
+    async def on_a_thread():
+        await asyncio.to_thread(outer)
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        assert await called(calls, on_a_thread) == ["outer", "inner"]
+        assert await called(calls, on_a_thread) == []
+        await memo.touch(scope.tenant, "catalog")
+        assert await called(calls, on_a_thread) == ["outer", "inner"]
+
+
+async def test_a_tool_that_fails_has_read_all_the_same(memo, scope, calls):
+    @memoized_tool(fresh_for=300.0, name="failing", reads=("catalog",))
+    async def failing():
+        message = "nothing there"
+        raise LookupError(message)
+
+    @memoized_tool(fresh_for=300.0, name="outer")
+    async def outer():
+        calls.append("outer")
+        with contextlib.suppress(LookupError):
+            await failing()
+
+    with bind_tools(ToolBinding(memo=memo, scope=scope)):
+        await outer()
+        assert await called(calls, outer) == []
+        await memo.touch(scope.tenant, "catalog")
+        assert await called(calls, outer) == ["outer"]
 
 
 async def test_it_grows_old(memo, scope, find, calls, clock):

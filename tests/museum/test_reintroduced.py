@@ -12,14 +12,16 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FAULTS = runpy.run_path(str(HERE / "faults.py"))
-EVERY = FAULTS["EVERY"]
+MEMO = runpy.run_path(str(HERE / "memo_faults.py"))["MEMO"]
+EVERY = [*FAULTS["EVERY"], *(FAULTS["Fault"](*fault) for fault in MEMO)]
 LONG = bool(os.environ.get("TORTURE"))
 QUICK = {
     "parallel calls all pass a check-then-act budget",
     "N processes each allow the whole budget",
     "fail closed fails open",
+    "a hundred callers miss together",
 }
-"""Those of the ledger alone, which load no more than it does."""
+"""Some of the ledger and of the memo, which load nothing else."""
 
 
 @pytest.mark.parametrize("fault", EVERY, ids=lambda fault: fault.name)

@@ -2,14 +2,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import pytest
 from langgraph.graph import StateGraph
 
 from orchestrator import Money, Orchestrator, step
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.ledger.reading import LedgerReader
 from orchestrator.models.protocol import Completion, ModelRequest
 from orchestrator.models.scripted import ScriptedModel, question
 
@@ -38,8 +39,12 @@ class Asked(TypedDict, total=False):
 
 @dataclass
 class Stage:
-    """A folder with a policy and a ledger, on which orchestrators of several lives play."""
+    """A folder with a policy and a ledger, on which orchestrators of several lives play.
 
+    ``price`` is that of one answer, as long as no script gives another.
+    """
+
+    price: ClassVar[Money] = Money(20_000)
     folder: Path
     elsewhere: str = ""
     asked: list[str] = field(default_factory=list)
@@ -100,9 +105,13 @@ class Stage:
         who = {"agent": "a", **who}
         return await orchestrator.run(graph or self.asking(), {"question": question}, **who)
 
+    def reader(self) -> LedgerReader:
+        """Reads the ledger."""
+        return reader_from_url(self.store)
+
     def rows(self, path: Path | None = None) -> list[Any]:
         """The attempts in the ledger."""
-        with SqliteReader(path or self.folder / "ledger.db") as reader:
+        with reader_from_url(f"sqlite:///{path}" if path else self.store) as reader:
             return list(reader.attempts())
 
 

@@ -11,8 +11,6 @@ from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ModelCallError, ToolCall
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
-PRICE = Money(20_000)
-"""Of one answer on this stage."""
 
 
 class Later(SystemClock):
@@ -29,18 +27,39 @@ async def test_a_hit_costs_nothing_in_a_row_of_its_own_that_says_what_it_saved(s
         paid = await stage.ask(orchestrator)
         hit = await stage.ask(orchestrator)
     assert stage.asked == ["q"]
-    assert paid.output == {"question": "q", "answer": "ok", "from_memo": False, "cost": PRICE}
+    assert paid.output == {"question": "q", "answer": "ok", "from_memo": False, "cost": stage.price}
     assert hit.output == {"question": "q", "answer": "ok", "from_memo": True, "cost": Money.ZERO}
     assert (hit.cost.total, hit.attempts) == (Money.ZERO, ())
     first, second = stage.rows()
-    assert (first.kind, first.cost, first.saved) == ("ask", PRICE, Money.ZERO)
-    assert (second.kind, second.cost, second.saved) == ("memo", Money.ZERO, PRICE)
+    assert (first.kind, first.cost, first.saved) == ("ask", stage.price, Money.ZERO)
+    assert (second.kind, second.cost, second.saved) == ("memo", Money.ZERO, stage.price)
     assert (second.task_id, second.step, second.certainty) == (hit.task_id, "plan", "known")
     (served,) = [event for event in stage.events if isinstance(event, MemoServed)]
-    assert (served.state, served.saved) == ("fresh", PRICE)
+    assert (served.state, served.saved) == ("fresh", stage.price)
     with SqliteReader(stage.folder / "ledger.db") as reader:
         (total,) = reader.totals(["step"])
-    assert (total.attempts, total.hits, total.cost, total.saved) == (1, 1, PRICE, PRICE)
+    assert (total.attempts, total.hits, total.cost, total.saved) == (1, 1, stage.price, stage.price)
+
+
+async def test_a_check_that_costs_is_paid_for_on_a_hit_too(stage):
+    """litellm 14749: a paid guardrail is zeroed on a hit."""
+
+    async def is_allowed(reply):
+        return (await step("guard").ask(f"Is this allowed: {reply.text}")).text == "ok"
+
+    async def node(state):
+        reply = await step("plan").ask("q", check=is_allowed)
+        return {"answer": reply.text, "from_memo": reply.from_memo, "cost": reply.cost}
+
+    async with stage.orchestrator(MEMO) as orchestrator:
+        paid = await stage.ask(orchestrator, graph=stage.graph(node))
+        hit = await stage.ask(orchestrator, graph=stage.graph(node))
+    assert stage.asked == ["q", "Is this allowed: ok", "Is this allowed: ok"]
+    assert (hit.output["from_memo"], hit.output["cost"]) == (True, Money.ZERO)
+    guards = [row.cost for row in stage.rows() if row.step == "guard"]
+    assert len(guards) == 2
+    assert guards[0] == guards[1] > Money.ZERO
+    assert (paid.cost.total, hit.cost.total) == (stage.price + guards[0], guards[1])
 
 
 async def test_without_a_memo_each_task_asks_and_no_memo_is_made(stage):

@@ -18,10 +18,6 @@ from orchestrator.memo.entry import decode, encode
 from orchestrator.models.protocol import Completion, ModelCallError
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"
-PRICE = Money(20_000)
-"""Of one answer on this stage."""
-
-
 # What a task makes of it
 
 
@@ -87,8 +83,8 @@ async def test_fifty_tasks_that_ask_the_same_at_once_make_one_call(stage):
     async with stage.orchestrator(MEMO) as orchestrator:
         results = await asyncio.gather(*(stage.ask(orchestrator) for _ in range(50)))
     assert stage.asked == ["q"]
-    assert sorted(one.cost.total for one in results) == [Money.ZERO] * 49 + [PRICE]
-    assert sum(row.saved.nano for row in stage.rows()) == 49 * PRICE.nano
+    assert sorted(one.cost.total for one in results) == [Money.ZERO] * 49 + [stage.price]
+    assert sum(row.saved.nano for row in stage.rows()) == 49 * stage.price.nano
 
 
 async def test_when_the_leaders_budget_halts_it_a_waiter_asks_on_its_own(stage):
@@ -245,3 +241,35 @@ async def test_a_memoized_tool_is_called_once_for_two_tasks_in_a_tool_node(stage
     (row,) = stage.rows()
     assert (row.kind, row.cost, row.saved) == ("memo", Money.ZERO, Money(500))
     assert row.step == kind
+
+
+async def test_a_tool_that_asks_a_step_has_read_what_the_step_reads(stage):
+    calls = []
+
+    @memoized_tool(fresh_for=60, share="team", name="expert")
+    async def expert(question: str) -> str:
+        calls.append(question)
+        return (await step("plan").ask(question)).text
+
+    async def node(state):
+        return {"answer": await expert(state["question"])}
+
+    policy = "steps: {plan: {memo: {fresh_for: 1h, share: team, reads: [catalog]}}}"
+    graph = stage.graph(node)
+    async with stage.orchestrator(policy) as orchestrator:
+        for life in (1, 2):
+            for _ in range(2):
+                await stage.ask(orchestrator, graph=graph)
+                assert calls == stage.asked == ["q"] * life
+            await orchestrator.touch("prices")
+            await stage.ask(orchestrator, graph=graph)
+            assert calls == stage.asked == ["q"] * life
+            await orchestrator.touch("catalog")
+        # What the step is answered by the memo tells it as well.
+        await stage.ask(orchestrator)
+        await stage.ask(orchestrator, graph=graph)
+        await stage.ask(orchestrator, graph=graph)
+        assert (len(calls), len(stage.asked)) == (3, 3)
+        await orchestrator.touch("catalog")
+        await stage.ask(orchestrator, graph=graph)
+    assert (len(calls), len(stage.asked)) == (4, 4)
