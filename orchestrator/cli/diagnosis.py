@@ -160,9 +160,10 @@ async def _models(policy: Policy) -> list[Finding]:
     from orchestrator.pricing.book import PriceBook
 
     settings = {
-        model.name: model
+        (model.name, model.origin): model
         for agent in (policy.everyone, *policy.agents.values())
-        for model in agent.models.values()
+        for pooled in agent.models.values()
+        for model in pooled.endpoints
     }
     client = LiteLLMClient()
     await client.open()
@@ -181,8 +182,12 @@ async def _models(policy: Policy) -> list[Finding]:
     return [*keys, *prices]
 
 
+def _named(model: ModelSettings) -> str:
+    return model.name if model.origin is None else f"{model.name} ({model.origin})"
+
+
 def _key(model: ModelSettings, missing: tuple[str, ...]) -> Finding:
-    what = f"key of {model.name}"
+    what = f"key of {_named(model)}"
     if not missing:
         where = model.api_key_env or ("none needed" if model.api_base else "set")
         return Finding(what=what, state="ok", detail=f"{model.model}: {where}")
@@ -194,7 +199,7 @@ def _key(model: ModelSettings, missing: tuple[str, ...]) -> Finding:
 
 
 def _price(model: ModelSettings, quote: Quote | None) -> Finding:
-    what = f"price of {model.name}"
+    what = f"price of {_named(model)}"
     if quote is None:
         return Finding(
             what=what,

@@ -15,6 +15,7 @@ from orchestrator.cli.options import JsonOption
 from orchestrator.cli.output import FAILED, MISTAKEN, print_json
 
 if TYPE_CHECKING:
+    from orchestrator.models.settings import ModelSettings
     from orchestrator.pricing.price import Price
     from orchestrator.pricing.quote import Tier
 
@@ -90,8 +91,10 @@ def diff(
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         typer.echo(f"{before} is not what `prices show --json` printed: {error!r}", err=True)
         raise typer.Exit(MISTAKEN) from error
-    new = _look_up(list(old), None, _moment(at))["models"]
-    changes = list(_changes(old, new))
+    # A price of a region's own is the policy's, and lists know no regions.
+    names = {one: one.partition(" (")[0] for one in old}
+    found = _look_up([*names.values()], None, _moment(at))["models"]
+    changes = list(_changes(old, {one: found[name] for one, name in names.items()}))
     if as_json:
         print_json({"changes": changes})
     elif not changes:
@@ -119,26 +122,27 @@ def _moment(text: str | None) -> datetime:
 def _look_up(models: Sequence[str], policy: str | None, at: datetime) -> dict[str, Any]:
     from orchestrator.pricing.book import PriceBook
 
-    asked: dict[tuple[str, str | None, Price | None], None]
-    asked = dict.fromkeys((model, None, None) for model in models)
+    asked: dict[tuple[str, str | None, Price | None], str]
+    asked = {(model, None, None): model for model in models}
     if policy is not None:
         from orchestrator.policy.load import load_policy
 
         rules = load_policy(policy)
         asked |= {
-            (model.model, model.api_base, model.price): None
+            (model.model, model.api_base, model.price): _named(model, pooled)
             for agent in (rules.everyone, *rules.agents.values())
-            for model in agent.models.values()
+            for pooled in agent.models.values()
+            for model in pooled.endpoints
         }
     book = PriceBook()
     found = {}
-    for model, api_base, price in asked:
+    for (model, api_base, price), name in asked.items():
         quote = book.quote(model, override=price, at=at, api_base=api_base)
         lists = [one for one in book.listings(model, at=at, api_base=api_base) if one is not None]
         said = [(one.tiers, one.service_tiers) for one in lists]
         if quote is not None and price is not None:
             said.insert(0, (quote.tiers, quote.service_tiers))
-        found[model] = {
+        found[name] = {
             "used": quote and quote.source,
             "disagreement": quote and quote.disagreement,
             "prices": {
@@ -150,6 +154,12 @@ def _look_up(models: Sequence[str], policy: str | None, at: datetime) -> dict[st
             },
         }
     return {"at": at.isoformat(), "models": found}
+
+
+def _named(model: ModelSettings, pooled: ModelSettings) -> str:
+    """A model, with its region where the price is another there."""
+    same = len({one.price for one in pooled.endpoints}) == 1
+    return model.model if same else f"{model.model} ({model.origin})"
 
 
 def _parts(

@@ -31,7 +31,9 @@ def cost(
     *,
     by: Annotated[
         str,
-        typer.Option(help="Any of org, team, agent, user, tenant, task, step, model; by commas."),
+        typer.Option(
+            help="Any of org, team, agent, user, tenant, task, step, model, origin; by commas."
+        ),
     ] = "team,agent,step,model",
     since: Annotated[
         str | None,

@@ -208,9 +208,10 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
     if not attempts:
         return
     errors = any(one.error for one in attempts)
+    pooled = any(one.origin for one in attempts)
     table = new_table(
         [
-            *map(words, ("step", "model", "kind")),
+            *map(words, ("step", "model", *(["origin"] if pooled else []), "kind")),
             *map(numbers, ("tokens\nin", "tokens\nout", "seconds", "cost")),
             words("certainty"),
             *([words("error")] if errors else []),
@@ -220,6 +221,7 @@ def _print_task(record: TaskRecord, attempts: list[Spending]) -> None:
         table.add_row(
             one.step,
             one.model,
+            *([one.origin or ""] if pooled else []),
             one.kind,
             "" if one.usage is None else f"{one.usage.input_tokens:,}",
             "" if one.usage is None else f"{one.usage.output_tokens:,}",

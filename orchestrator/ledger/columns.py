@@ -21,7 +21,7 @@ from orchestrator.ledger.rows import Hold, TaskState, from_us, to_us
 
 Row = Sequence[Any]
 
-ATTEMPT_COLUMNS = 30
+ATTEMPT_COLUMNS = 31
 """How many columns ``attempt_records`` has."""
 
 
@@ -88,6 +88,7 @@ def intent_values(hold: Hold, intent: AttemptIntent) -> Row:
         hold.expires_at_us,
         hold.at_us,
         intent.token_bound,
+        intent.origin,
     )
 
 
@@ -191,6 +192,7 @@ def read_attempt(row: Row, reply: bytes | None = None) -> AttemptRecord:
         expires_at=from_us(row[11]),
         at=from_us(row[12]),
         token_bound=row[27],
+        origin=row[30],
     )
     if row[13] is None:
         return AttemptRecord(intent, None)

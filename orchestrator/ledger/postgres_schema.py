@@ -272,11 +272,27 @@ SELECT task_id, org, team, agent, "user", tenant, ancestors, tags, graph, policy
 FROM tasks;
 """
 
+# In which region and with whose key an attempt was made.
+_ORIGINS: LiteralString = """
+ALTER TABLE attempts ADD COLUMN origin TEXT;
+CREATE OR REPLACE VIEW attempt_records AS
+SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a.kind, a.model,
+    a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS "end",
+    coalesce(c.cost, e.cost) AS cost, coalesce(c.overrun, e.overrun) AS overrun,
+    coalesce(c.certainty, e.certainty) AS certainty, e.seconds, e.at_us AS ended_at_us,
+    e.input_tokens, e.output_tokens, e.cached_input_tokens, e.cache_write_tokens,
+    e.reasoning_tokens, e.served_model, coalesce(c.source, e.price_source) AS price_source, e.error,
+    a.token_bound, e.saved, e.saved_seconds, a.origin
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
+LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
+"""
+
 MIGRATIONS: Sequence[tuple[LiteralString, LiteralString]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("lessons", _LESSONS),
     ("corrections", _CORRECTIONS),
     ("thresholds", _THRESHOLDS),
+    ("origins", _ORIGINS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

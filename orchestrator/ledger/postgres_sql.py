@@ -42,16 +42,17 @@ SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts WHERE
 _INSERT_INTENTS: LiteralString = f"""
 WITH given AS (SELECT r FROM {_ROWS}), made AS (
     INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step, kind, model,
-        provider_model, reserve, account_ids, expires_at_us, at_us, token_bound)
+        provider_model, reserve, account_ids, expires_at_us, at_us, token_bound, origin)
     SELECT (r->>0)::bigint, r->>1, r->>2, (r->>3)::bigint, r->>4, r->>5, r->>6, r->>7, r->>8, r->>9,
-        (r->>10)::bigint, r->>11, (r->>12)::bigint, (r->>13)::bigint, (r->>14)::bigint
+        (r->>10)::bigint, r->>11, (r->>12)::bigint, (r->>13)::bigint, (r->>14)::bigint,
+        r->>15
     FROM given
 )
 INSERT INTO holds (seq, expires_at_us) SELECT (r->>0)::bigint,
 """
 GIVEN_EXPIRY: LiteralString = f"{_INSERT_INTENTS} (r->>12)::bigint FROM given"
 """Insert intents whose holds expire when the intent says."""
-SERVER_EXPIRY: LiteralString = f"{_INSERT_INTENTS} {_SERVER_US} + (r->>15)::bigint FROM given"
+SERVER_EXPIRY: LiteralString = f"{_INSERT_INTENTS} {_SERVER_US} + (r->>16)::bigint FROM given"
 """Insert intents whose holds expire by the server's clock, when the life that the intent gives them
 is over: the clock of the machine that asks may be wrong."""
 

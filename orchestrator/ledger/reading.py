@@ -19,7 +19,7 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import UNCHANGED, AttemptKind, EndKind, TaskRecord
 from orchestrator.ledger.rows import from_us, to_us
 
-Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model"]
+Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model", "origin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class Spending:
         seconds: From intent to end.
         saved: What a hit of the memo would have cost.
         saved_seconds: How long it would have taken.
+        origin: In which region and with whose key, by the policy's names for them.
     """
 
     attempt_id: str
@@ -77,6 +78,7 @@ class Spending:
     seconds: float | None
     saved: Money = Money.ZERO
     saved_seconds: float = 0.0
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +274,7 @@ _COLUMNS: Mapping[Dimension, str] = MappingProxyType(
         "task": "r.task_id",
         "step": "r.step",
         "model": "r.model",
+        "origin": "r.origin",
     }
 )
 _SPENDING = """
@@ -279,7 +282,8 @@ SELECT r.attempt_id, r.task_id, t.org, t.team, t.agent, t.user, t.tenant, r.step
     r.provider_model, r.served_model, r.kind, r.end, coalesce(r.cost + r.overrun, r.reserve),
     coalesce(r.overrun, 0), coalesce(r.certainty, 'unknown'), r.input_tokens, r.output_tokens,
     r.cached_input_tokens, r.cache_write_tokens, r.reasoning_tokens, r.price_source, r.error,
-    r.at_us, r.ended_at_us, r.seconds, coalesce(r.saved, 0), coalesce(r.saved_seconds, 0)
+    r.at_us, r.ended_at_us, r.seconds, coalesce(r.saved, 0), coalesce(r.saved_seconds, 0),
+    r.origin
 FROM attempt_records r JOIN tasks t ON t.task_id = r.task_id
 """
 _ATTEMPTS = f"{_SPENDING} WHERE r.at_us >= ? AND r.at_us < ? ORDER BY r.at_us, r.seq"
@@ -340,6 +344,7 @@ def _read_spending(row: Row) -> Spending:
         seconds=row[25],
         saved=Money(row[26]),
         saved_seconds=row[27],
+        origin=row[28],
     )
 
 

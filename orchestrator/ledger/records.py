@@ -136,6 +136,8 @@ class AttemptIntent:
         at: When the intent was made; it decides in which windows the attempt counts.
         token_bound: Input and output tokens of that worst case, which count against
             ``limits.tokens`` where nobody says how many there were.
+        origin: In which region and with whose key, by the names that the policy gives them
+            (``eu/OPENAI_KEY_B``); ``None``: the policy names none.
     """
 
     attempt_id: str
@@ -151,6 +153,7 @@ class AttemptIntent:
     expires_at: datetime
     at: datetime
     token_bound: int = 0
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,7 +220,7 @@ class SqliteStore(SqlQueries):
             write(
                 "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
                 " kind, model, provider_model, reserve, account_ids, expires_at_us, at_us,"
-                " token_bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " token_bound, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [columns.intent_values(hold, intent) for hold, intent in changes.intents],
             )
             write(

@@ -316,3 +316,19 @@ ALTER TABLE quick_ends RENAME TO ends;
     + append_only("ends", "seq = new.seq")
     + CORRECTED_VIEW
 )
+
+# In which region and with whose key an attempt was made.
+ORIGINS = """
+ALTER TABLE attempts ADD COLUMN origin TEXT;
+DROP VIEW attempt_records;
+CREATE VIEW attempt_records AS
+SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a.kind, a.model,
+    a.provider_model, a.reserve, a.expires_at_us, a.at_us, e.kind AS end,
+    coalesce(c.cost, e.cost) AS cost, coalesce(c.overrun, e.overrun) AS overrun,
+    coalesce(c.certainty, e.certainty) AS certainty, e.seconds, e.at_us AS ended_at_us,
+    e.input_tokens, e.output_tokens, e.cached_input_tokens, e.cache_write_tokens,
+    e.reasoning_tokens, e.served_model, coalesce(c.source, e.price_source) AS price_source, e.error,
+    a.token_bound, e.saved, e.saved_seconds, a.origin
+FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
+LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
+"""

@@ -73,6 +73,7 @@ def retrying(
     budget: RetryBudget,
     deadline: float | None = None,
     may_retry: Callable[[], bool] = lambda: True,
+    is_elsewhere: Callable[[ModelCallError], bool] = lambda _: False,
     rng: random.Random | None = None,
 ) -> AsyncRetrying:
     """Make the retries of one ask; call the result with the function that makes one attempt.
@@ -86,6 +87,8 @@ def retrying(
         budget: The model's.
         deadline: On ``clock.monotonic()``; ``None``: none.
         may_retry: Asked before each retry; a stream says no after its first piece.
+        is_elsewhere: Whether the request can be sent to somebody else at once, which then needs no
+            wait, and helps where a key is refused too.
         rng: Draws the jitter; pass one with a seed to repeat a run.
 
     Returns:
@@ -96,6 +99,9 @@ def retrying(
     # would cost more than the rest of this function.
     draw = random.uniform if rng is None else rng.uniform
 
+    def _is_elsewhere(error: BaseException) -> bool:
+        return isinstance(error, ModelCallError) and is_elsewhere(error)
+
     def retry(state: RetryCallState) -> bool:
         outcome = state.outcome
         assert outcome is not None, "tenacity asks after an attempt"
@@ -103,12 +109,14 @@ def retrying(
         if error is None:
             budget.give_back(state.attempt_number - 1)
             return False
-        return is_worth_a_retry(error) and may_retry()
+        return (is_worth_a_retry(error) or _is_elsewhere(error)) and may_retry()
 
     def wait(state: RetryCallState) -> float:
         assert state.outcome is not None, "tenacity asks after an attempt"
         error = state.outcome.exception()
         assert isinstance(error, ModelCallError), "nothing else is retried"
+        if is_elsewhere(error):
+            return 0.0
         if error.retry_after_s is not None:
             return error.retry_after_s
         return draw(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1)))

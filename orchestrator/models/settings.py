@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.models.rates import RateSettings
 from orchestrator.pricing.price import Price
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """One way to reach a model that has several: a region, and a key that works there.
+
+    Attributes:
+        name: What the ledger calls it (``eu/OPENAI_KEY_B``): never a key.
+        api_base: As of the model.
+        api_key_env: As of the model.
+        region: As of the model.
+        price: As of the model.
+    """
+
+    name: str
+    api_base: str | None = None
+    api_key_env: str | None = None
+    region: str | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +46,8 @@ class ModelSettings:
         context_window: Tokens it can take in, where the policy says so.
         price: The policy's own price, which wins over every price list.
         rate: How much its provider lets through, as the policy says.
+        origin: What the ledger calls the region and the key; ``None``: the policy names none.
+        origins: Where there are several; address, key, region and price are those of the first.
     """
 
     name: str
@@ -40,6 +61,26 @@ class ModelSettings:
     context_window: int | None = None
     price: Price | None = None
     rate: RateSettings | None = None
+    origin: str | None = None
+    origins: tuple[Origin, ...] = ()
+
+    @property
+    def endpoints(self) -> tuple[ModelSettings, ...]:
+        """This model at each of its origins; itself alone if it has one."""
+        if not self.origins:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                api_base=one.api_base,
+                api_key_env=one.api_key_env,
+                region=one.region,
+                price=one.price,
+                origin=one.name,
+                origins=(),
+            )
+            for one in self.origins
+        )
 
     @property
     def endpoint(self) -> str:

@@ -14,9 +14,10 @@ from orchestrator.core.money import Money
 from orchestrator.policy.amounts import NOTHING
 from orchestrator.policy.currencies import budgets_of, mistakes, rates_of, worth
 from orchestrator.policy.documents.budgets import BudgetDocument, TaskBudgetDocument
+from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.executed import read_tests
-from orchestrator.policy.resolve import price_of
+from orchestrator.policy.origins import origins_of, prices_in
 from orchestrator.policy.tree import Node, Path, dotted, is_under
 from orchestrator.policy.values import choices, suggestion
 from orchestrator.pricing.currency import USD, Rates, day_of
@@ -97,20 +98,29 @@ class CrossChecks:
         self._budgets()
         self._resources()
         quotes = {
-            name: quote(
-                model.model,
-                override=price_of(model.price, self._rates),
-                at=at,
-                api_base=model.api_base,
-            )
+            name: self._dearest(model, quote, at)
             for name, model in self.document.models.items()
             if model.model is not None
-            and (model.price is None or model.price.currency in {USD, *self._rates})
+            and {price.currency for _, price in prices_in(name, model)} <= {USD, *self._rates}
             and not any(self._is_said(("models", name, part)) for part in PRICED_BY)
         }
         self._prices(quotes)
         self._affordable(quotes)
         self._judges(quotes)
+
+    def _dearest(self, model: ModelDocument, quote: QuoteFunction, at: datetime) -> Quote | None:
+        """The price of a model where it costs most; ``None`` if somewhere nobody knows it."""
+        assert model.model is not None, "a model without a name is not priced"
+        quotes = [
+            quote(model.model, override=one.price, at=at, api_base=one.api_base)
+            for one in {
+                (one.api_base, one.price): one for one in origins_of(model, self._rates)
+            }.values()
+        ]
+        known = [one for one in quotes if one is not None]
+        if len(known) < len(quotes):
+            return None
+        return max(known, key=lambda one: one.bound(0, model.max_output_tokens))
 
     def _loosened(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
         here = self.document
@@ -169,11 +179,13 @@ class CrossChecks:
             path: Path = ("models", name)
             if model.model is None:
                 self._report(path, "lacks `model`; write `model: openai/gpt-5-nano`")
-            if model.price is not None:
+            if model.region and model.regions:
+                self._report((*path, "region"), "`regions` says where already; move it there")
+            for stated, price in prices_in(name, model):
                 for part in ("input", "output"):
-                    if getattr(model.price, part) is None:
+                    if getattr(price, part) is None:
                         message = f"lacks `{part}`; write USD per million tokens, `{part}: 0.10`"
-                        self._report((*path, "price"), message)
+                        self._report(stated, message)
 
     def _steps(self) -> None:
         for name, step in self.document.steps.items():

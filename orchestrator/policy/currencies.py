@@ -12,6 +12,7 @@ from orchestrator.core.scope import SCOPE_KINDS
 from orchestrator.policy.amounts import MAX_USD, Amount
 from orchestrator.policy.documents.budgets import BudgetDocument, TaskBudgetDocument
 from orchestrator.policy.documents.policy import PolicyDocument
+from orchestrator.policy.origins import prices_in
 from orchestrator.policy.tree import Path
 from orchestrator.pricing.currency import USD, Rates
 
@@ -95,8 +96,8 @@ def _amounts(document: PolicyDocument) -> Iterator[tuple[Path, Amount]]:
             if (amount := getattr(resource, part)) is not None:
                 yield ("resources", name, part), amount
     for name, model in document.models.items():
-        if model.price is not None:
-            yield ("models", name, "price", "currency"), Amount(Decimal(1), model.price.currency)
+        for path, price in prices_in(name, model):
+            yield (*path, "currency"), Amount(Decimal(1), price.currency)
 
 
 def _dated(currency: str, rates: Rates, stale_s: float, today: date) -> Iterator[Mistake]:

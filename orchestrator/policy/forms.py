@@ -53,6 +53,13 @@ class Written:
 # What an editor makes of plain text.
 TEXT_OR_NUMBER = MappingProxyType({"type": ["string", "number", "boolean"]})
 
+
+def _or_list(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of one such value, or of a list of them."""
+    several = {"type": "array", "items": dict(item), "minItems": 1, "uniqueItems": True}
+    return {"anyOf": [dict(item), several]}
+
+
 MONEY = Written(
     amounts.read_positive_money,
     "amount of money",
@@ -121,6 +128,20 @@ VARIABLE = Written(
     "name of an environment variable",
     "OPENAI_API_KEY",
     {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+)
+VARIABLES = Written(
+    values.one_or_more(values.read_variable),
+    "name of an environment variable, or a list of them",
+    "OPENAI_API_KEY",
+    _or_list(VARIABLE.schema),
+    text_only=False,
+)
+TEXTS = Written(
+    values.one_or_more(values.read_text),
+    "text, or a list of texts",
+    "CC-4711",
+    _or_list(TEXT_OR_NUMBER),
+    text_only=False,
 )
 UNIT_PRICE = Written(
     amounts.read_unit_price,

@@ -119,9 +119,17 @@ class AgentPolicy:
             versions[name] = hashlib.sha256(text.encode()).hexdigest()
         return versions
 
-    def _asked(self, name: str) -> ModelSettings:
-        """A model as far as it decides what it answers: not when it may be asked."""
-        return replace(self.models[name], rate=None)
+    def _asked(self, name: str) -> dict[str, object]:
+        """A model as far as it decides what it answers: not when it may be asked, nor its price."""
+        settings = self.models[name]
+        asked = asdict(replace(settings, rate=None, price=None))
+        # One model is the same with every key and in every region of its pool.
+        where = ("api_base", "api_key_env", "region") if settings.origins else ()
+        return {
+            part: value
+            for part, value in asked.items()
+            if part not in {"origin", "origins", *where}
+        }
 
     @cached_property
     def digest(self) -> str:

@@ -25,15 +25,15 @@ from orchestrator.policy.documents.budgets import (
 )
 from orchestrator.policy.documents.lanes import LaneDocument, RateDocument
 from orchestrator.policy.documents.memo import MemoHomeDocument
-from orchestrator.policy.documents.models import ModelDocument, PriceDocument
+from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.documents.steps import MemoDocument, StepDocument
 from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.executed import read_tests
+from orchestrator.policy.origins import origins_of
 from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
 from orchestrator.pricing.currency import Foreign, Rates
-from orchestrator.pricing.price import OPTIONAL_PARTS, Price
 from orchestrator.pricing.resources import ResourcePrice
 from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
@@ -73,28 +73,23 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
     )
 
 
-def price_of(price: PriceDocument | None, rates: Mapping[str, Rates]) -> Price | None:
-    """The policy's own price; ``None`` if it has none, or lacks a required part."""
-    if price is None or price.input is None or price.output is None:
-        return None
-    more = {part: getattr(price, part) for part in OPTIONAL_PARTS}
-    return Price(input=price.input, output=price.output, rates=rates.get(price.currency), **more)
-
-
 def _model(name: str, model: ModelDocument, rates: Mapping[str, Rates]) -> ModelSettings:
     assert model.model is not None, "the cross-checks refuse a model without `model`"
+    origins = origins_of(model, rates)
     return ModelSettings(
         name=name,
         model=model.model,
-        api_base=model.api_base,
-        api_key_env=model.api_key_env,
-        region=model.region,
+        api_base=origins[0].api_base,
+        api_key_env=origins[0].api_key_env,
+        region=origins[0].region,
         max_output_tokens=model.max_output_tokens,
         effort=model.effort,
         service_tier=model.service_tier,
         context_window=model.context_window,
-        price=price_of(model.price, rates),
+        price=origins[0].price,
         rate=None if model.rate is None else _rate(model.rate),
+        origin=origins[0].name or None,
+        origins=origins if len(origins) > 1 else (),
     )
 
 

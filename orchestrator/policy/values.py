@@ -212,6 +212,23 @@ def read_variable(text: str) -> str:
     return text
 
 
+def one_or_more(read: Callable[[str], str]) -> Callable[[object], tuple[str, ...]]:
+    """A reader of one text, or of a list in which none comes twice."""
+
+    def read_all(value: object) -> tuple[str, ...]:
+        texts = value if isinstance(value, list) else [value]
+        if not texts or not all(isinstance(one, str) for one in texts):
+            message = "is neither one text nor a list of texts; write `[first, second]`"
+            raise ValueError(message)
+        found = tuple(map(read, texts))
+        if len(set(found)) < len(found):
+            message = "names the same twice; keep one"
+            raise ValueError(message)
+        return found
+
+    return read_all
+
+
 def read_zone(text: str) -> str:
     """``Europe/Berlin``."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ class Action:
         quote: Its price at the time of asking; ``None``: unknown, and the policy lets it pass.
         bound: The worst case of one attempt.
         expected: What an attempt is expected to cost by its price; ``None``: no price.
+        origins: The same at each origin of a model that has several; what is said here is that of
+            the dearest.
         token_bound: Input and output tokens of that worst case. What cannot be counted (an image)
             may fill the model's context window.
     """
@@ -37,6 +39,12 @@ class Action:
     bound: Money
     token_bound: int
     expected: Money | None = None
+    origins: tuple[Action, ...] = ()
+
+    @property
+    def endpoints(self) -> tuple[Action, ...]:
+        """Each way to ask: by itself with its own price and bound."""
+        return self.origins or (self,)
 
     @property
     def name(self) -> str:
@@ -65,46 +73,56 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
     policy = run.policy
     names = names or policy.steps[request.step].models or tuple(policy.models)
     now = run.clock.now()
+    models = [one for name in names for one in policy.models[name].endpoints]
     quotes = {
-        name: run.services.prices.quote(
-            policy.models[name].model,
-            override=policy.models[name].price,
-            at=now,
-            api_base=policy.models[name].api_base,
-        )
-        for name in names
+        one: run.services.prices.quote(one.model, override=one.price, at=now, api_base=one.api_base)
+        for one in models
     }
     input_bound = input_token_bound(request.messages, request.tools, request.schema)
     hour = _keeps_an_hour([request.messages, request.tools, request.parameters])
     quotes = {
-        name: quote
+        one: quote
         and replace(
             quote,
             hour_cache=hour,
             media=input_bound is None,
-            context_window=policy.models[name].context_window or quote.context_window,
-            asked_tier=policy.models[name].service_tier or STANDARD,
+            context_window=one.context_window or quote.context_window,
+            asked_tier=one.service_tier or STANDARD,
         )
-        for name, quote in quotes.items()
+        for one, quote in quotes.items()
     }
     budgeted = input_bound is None and bool(run.demands(now, finish=request.finish))
     ordered = order_candidates(
-        [policy.models[name] for name in names],
-        lambda settings: quotes[settings.name],
+        models,
+        lambda settings: quotes[settings],
         input_tokens=estimate_input_tokens(request.messages, request.tools),
         allow_unpriced=policy.unknown_price != "refuse",
     )
     found = (
         _action(
             candidate,
-            quotes[candidate.settings.name],
+            quotes[candidate.settings],
             input_bound,
             unknown_price=policy.unknown_price,
             budgeted=budgeted,
         )
         for candidate in ordered
     )
-    return tuple(action for action in found if action is not None)
+    return _by_model(action for action in found if action is not None)
+
+
+def _by_model(found: Iterable[Action]) -> tuple[Action, ...]:
+    """One action for each model, in the place of its dearest origin."""
+    origins: dict[str, tuple[Action, ...]] = {}
+    for action in found:
+        name = action.settings.name
+        origins[name] = (*origins.pop(name, ()), action)
+    return tuple(
+        several[0]
+        if len(several) == 1
+        else replace(max(several, key=lambda one: one.bound), origins=several)
+        for several in origins.values()
+    )
 
 
 def _action(

@@ -150,6 +150,7 @@ async def _reserve(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
         expires_at=now + timedelta(seconds=on_wire_s) + EXPIRY_GRACE,
         at=now,
         token_bound=order.action.token_bound,
+        origin=order.action.settings.origin,
     )
     return await reserve(run, intent, giving_way(wanted) if upkeep else wanted, order.slot)
 

@@ -18,6 +18,7 @@ from orchestrator.runtime.booking import AttemptRefused
 from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.journal import JournaledReply
 from orchestrator.runtime.places import Place
+from orchestrator.runtime.pooled import Endpoints
 from orchestrator.runtime.request import AskRequest
 from orchestrator.runtime.rest import RunClock
 from orchestrator.runtime.slot import Slot
@@ -91,23 +92,23 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
         ModelCallError: If there is no usable answer.
     """
     run, request = errand.run, errand.request
-    name, endpoint = action.settings.name, action.settings.endpoint
-    if not run.services.latch.admits(endpoint):
-        message = f"{name} is not asked for now: {run.services.latch.reason(endpoint)}"
-        raise ModelCallError(kind="not_connected", message=message)
+    endpoints = Endpoints(run, action)
+    asked = endpoints.first()
     kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
     error: ModelCallError | None = None
 
     async def once() -> JournaledReply:
-        nonlocal error
+        nonlocal asked, error
         stop_if_halted(errand)
+        if error is not None:
+            asked = endpoints.after(asked)
         order = AttemptOrder(
             key=errand.key,
             request_digest=request.digest,
             step=request.step,
             kind=next(kinds),
-            action=action,
-            request=request.to(action.settings, logprobs=errand.logprobs),
+            action=asked,
+            request=request.to(asked.settings, logprobs=errand.logprobs),
             finish=request.finish,
             on_text=errand.show if errand.on_text is not None else None,
             slot=Slot(needs_s=errand.needs_s),
@@ -116,9 +117,10 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
             return await _follow(errand, order)
         except ModelCallError as failed:
             error = failed
+            endpoints.failed(asked, failed)
             raise
         except AttemptRefused:
-            run.services.latch.withdrew(endpoint)
+            run.services.latch.withdrew(asked.settings.endpoint)
             raise
 
     def may_retry() -> bool:
@@ -129,9 +131,10 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
     remaining_s = run.deadline.remaining_s
     return await retrying(
         clock=RunClock(run),
-        budget=run.services.retry_budget(endpoint),
+        budget=run.services.retry_budget(action.settings.endpoint),
         deadline=None if remaining_s == inf else run.clock.monotonic() + remaining_s,
         may_retry=may_retry,
+        is_elsewhere=endpoints.is_elsewhere,
     )(once)
 
 

@@ -13,6 +13,7 @@ from orchestrator.core.events import Event
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.factory import directory_of, ledger_from_url
 from orchestrator.ledger.protocol import Ledger
+from orchestrator.models.pools import Pools
 from orchestrator.models.protocol import ModelClient
 from orchestrator.models.retry import RetryBudget
 from orchestrator.policy.records import AgentPolicy
@@ -41,6 +42,7 @@ class Services:
     clock: Clock
     prices: PriceBook
     latch: RefusalLatch
+    pools: Pools
     saver: Saver
     memos: MemoHome
     learner: Learner
@@ -106,6 +108,7 @@ async def open_services(
             clock=clock,
             prices=PriceBook(),
             latch=RefusalLatch(clock),
+            pools=Pools(clock),
             saver=saver,
             memos=memos,
             learner=learner,

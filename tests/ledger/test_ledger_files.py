@@ -14,7 +14,8 @@ from orchestrator.ledger.sqlite_schema import MIGRATIONS
 
 REPLACEMENT = """
 INSERT OR REPLACE INTO attempts SELECT seq + 9, attempt_id, task_id, epoch, key, request_hash, step,
-    kind, model, provider_model, 0, account_ids, expires_at_us, at_us, token_bound
+    kind, model, provider_model, 0, account_ids, expires_at_us, at_us, token_bound,
+    origin
     FROM attempts
 """
 

@@ -72,3 +72,22 @@ async def test_another_key_takes_over_from_one_that_is_refused(provider, tmp_pat
     assert provider.keys.count("west-key-1") == 3
     assert provider.keys.count("east-key-1") == 1  # latched
     assert "-key-1" not in repr(result)
+
+
+async def test_a_pool_of_keys_answers_each_ask_although_one_key_is_refused(
+    provider, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KEY_EAST", "east-key-1")
+    monkeypatch.setenv("KEY_WEST", "west-key-1")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        f"models: {{gpt: {{model: openai/gpt, api_base: '{provider.url}', max_output_tokens: 9,"
+        " api_key_env: [KEY_EAST, KEY_WEST], price: {input: 1, output: 1}}}"
+    )
+    async with Orchestrator.from_policy(policy, store="memory://") as orchestrator:
+        results = [await orchestrator.run(GRAPH, {}, agent="a") for _ in range(4)]
+
+    assert {result.status for result in results} == {"completed"}
+    assert provider.keys.count("west-key-1") == 12
+    assert provider.keys.count("east-key-1") == 1  # latched
+    assert "-key-1" not in repr(results)

@@ -13,9 +13,11 @@ from orchestrator.policy.forms import (
     COUNT,
     CURRENCY,
     MODEL,
+    NAME,
     PRICE,
     TEXT,
-    VARIABLE,
+    TEXTS,
+    VARIABLES,
     words,
 )
 from orchestrator.pricing.currency import USD
@@ -58,6 +60,23 @@ class PriceDocument(Document):
     )
 
 
+class RegionDocument(Document):
+    """One entry of ``regions:``; what it leaves out is as the model says."""
+
+    api_base: Annotated[str | None, ADDRESS] = key("Its address.")
+    region: Annotated[str | None, TEXT] = key(
+        "The provider's name for it, if neither the entry's own nor an address says where it is.",
+        example="eu-central-1",
+    )
+    api_key_env: Annotated[tuple[str, ...], VARIABLES] = key(
+        "The environment variable that holds the key; several are a pool.", default=()
+    )
+    price: PriceDocument | None = key("The price there, per million tokens.")
+
+    main: ClassVar[str] = "api_base"
+    text_is_main: ClassVar[bool] = True
+
+
 class ModelDocument(Document):
     """One entry of ``models:``, under the name that steps use."""
 
@@ -67,11 +86,19 @@ class ModelDocument(Document):
     api_base: Annotated[str | None, ADDRESS] = key(
         "Address of an OpenAI-compatible server, if not the provider's own."
     )
-    api_key_env: Annotated[str | None, VARIABLE] = key(
-        "The environment variable that holds the key, if not the provider's usual one."
+    api_key_env: Annotated[tuple[str, ...], VARIABLES] = key(
+        "The environment variable that holds the key, if not the provider's usual one. Several, as"
+        " in `[KEY_A, KEY_B]`, are a pool: one that is rate-limited rests, another is asked.",
+        default=(),
     )
-    region: Annotated[str | None, TEXT] = key(
-        "Region to ask in, where the provider has regions.", example="eu-central-1"
+    region: Annotated[tuple[str, ...], TEXTS] = key(
+        "Region to ask in, where the provider has regions. Several: a task stays in one, and goes"
+        " to another while that fails.",
+        default=(),
+        example="eu-central-1",
+    )
+    regions: dict[Annotated[str, NAME], RegionDocument] = key(
+        "The same with addresses, keys or prices of their own; in place of `region`.", default={}
     )
     max_output_tokens: Annotated[int, COUNT] = key(
         "Sent with every request: it bounds what one call can cost.",

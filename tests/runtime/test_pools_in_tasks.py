@@ -1,0 +1,183 @@
+"""One model behind several keys and regions, in tasks: who is asked, held, billed and named."""
+
+from typing import TypedDict
+
+import pytest
+from langgraph.graph import START, StateGraph
+
+from orchestrator import step
+from orchestrator.core.usage import Usage
+from orchestrator.ledger.factory import reader_from_url
+from orchestrator.models.pools import Pools
+from orchestrator.models.protocol import Completion, ModelCallError
+from orchestrator.policy.load import load_policy
+from orchestrator.testing import FakeClock
+
+KEYS = """
+models:
+  small: {model: openai/small, api_key_env: [KEY_A, KEY_B, KEY_C], max_output_tokens: 10,
+          price: {input: 1, output: 1}}
+"""
+REGIONS = """
+models:
+  small:
+    model: openai/small
+    max_output_tokens: 10
+    api_key_env: KEY_A
+    price: {input: 1, output: 1}
+    regions:
+      eu: https://eu.example/v1
+      us: {api_base: https://us.example/v1, api_key_env: KEY_B, price: {input: 2, output: 2}}
+"""
+BUDGET = "budgets: {task: {limit: 0.01 USD}}"
+
+
+class State(TypedDict, total=False):
+    out: str
+
+
+async def ask(state: State) -> State:
+    return {"out": " ".join([(await step("s").ask(f"q{number}")).text for number in range(4)])}
+
+
+GRAPH = StateGraph(State).add_node("ask", ask).add_edge(START, "ask")
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch):
+    for key in ("KEY_A", "KEY_B", "KEY_C"):
+        monkeypatch.setenv(key, "secret-key-1")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def stores(request, stage):
+    """The stage, with its ledger on either store."""
+    if request.param == "postgres":
+        stage.elsewhere = request.getfixturevalue("postgres_url")
+    return stage
+
+
+class Provider:
+    """Answers, but where it is told to fail; notes who was asked."""
+
+    def __init__(self):
+        self.failing = {}
+        self.asked = []
+
+    def __call__(self, request):
+        settings = request.settings
+        self.asked.append(settings.origin)
+        for part, error in self.failing.items():
+            if part in settings.origin:
+                return error
+        return Completion(text="ok", finish_reason="stop", usage=Usage(15, 5))
+
+
+def failed(kind, status=None, retry_after_s=None):
+    return ModelCallError(kind, "no", status=status, retry_after_s=retry_after_s)
+
+
+async def run(stage, provider, models=KEYS, clock=None, **how):
+    orchestrator = stage.orchestrator(
+        BUDGET, script=provider, models=models, clock=clock or FakeClock()
+    )
+    async with orchestrator:
+        return await orchestrator.run(GRAPH, {}, agent="a", **how)
+
+
+def rows(stage):
+    with reader_from_url(stage.store) as reader:
+        return list(reader.attempts())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failed("rate_limited", 429, 40.0),
+        failed("rate_limited", 429),
+        failed("rejected", 401),
+        failed("server_error", 500),
+        failed("not_connected"),
+    ],
+    ids=lambda error: f"{error.kind} {error.retry_after_s or ''}",
+)
+async def test_another_key_answers_at_once_where_one_fails(stores, error):
+    settings = load_policy(stores.policy(models=KEYS)).everyone.models["small"]
+    first = Pools(FakeClock()).ordered(settings.endpoints, "t")[0].origin
+    provider, clock = Provider(), FakeClock()
+    provider.failing[first] = error
+    result = await run(stores, provider, clock=clock, task_id="t")
+    assert result.status == "completed", result
+    assert clock.monotonic() == 0  # nobody waited
+    booked = rows(stores)
+    assert [row.origin for row in booked] == provider.asked
+    assert provider.asked[0] == first
+    assert [row.kind for row in booked].count("retry") == provider.asked.count(first)
+    assert "secret-key-1" not in repr(booked)
+    if error.kind in {"rate_limited", "rejected"}:
+        assert provider.asked.count(first) == 1, "it rests, or is latched"
+
+
+async def test_a_task_stays_where_its_region_answers_and_pays_the_price_there(stage):
+    provider = Provider()
+    for number in range(12):
+        result = await run(stage, provider, REGIONS, task_id=f"t{number}")
+        assert result.status == "completed"
+    price = {"eu/KEY_A": 20_000, "us/KEY_B": 40_000}
+    held = {}
+    for row in rows(stage):
+        assert row.cost.nano == price[row.origin]
+        held.setdefault(row.task_id, set()).add(row.origin)
+    assert {len(origins) for origins in held.values()} == {1}
+    assert set.union(*held.values()) == set(price)
+
+
+async def test_a_region_that_fails_is_left_until_it_answers_again(stage):
+    provider, clock = Provider(), FakeClock()
+    orchestrator = stage.orchestrator(BUDGET, script=provider, models=REGIONS, clock=clock)
+    async with orchestrator:
+        provider.failing["eu"] = failed("server_error", 500)
+        for number in range(12):
+            result = await orchestrator.run(GRAPH, {}, agent="a", task_id=f"t{number}")
+            assert result.status == "completed"
+        down = provider.asked.count("eu/KEY_A")
+        assert 0 < down <= 6, "its latch opens after five failures"
+        provider.failing.clear()
+        clock.advance(seconds=60)
+        provider.asked.clear()
+        for number in range(12):
+            await orchestrator.run(GRAPH, {}, agent="a", task_id=f"u{number}")
+    assert set(provider.asked) == {"eu/KEY_A", "us/KEY_B"}
+
+
+async def test_all_keys_at_their_limit_are_waited_for(stage):
+    provider, clock = Provider(), FakeClock()
+    provider.failing["KEY"] = failed("rate_limited", 429, 20.0)
+    asked = provider.__call__
+
+    def later(request):
+        if clock.monotonic() >= 20:
+            provider.failing.clear()
+        return asked(request)
+
+    result = await run(stage, later, clock=clock, task_id="t")
+    assert result.status == "completed"
+    assert set(provider.asked[:3]) == {"KEY_A", "KEY_B", "KEY_C"}
+    assert 20 <= clock.monotonic() < 40
+
+
+async def test_a_request_that_is_rejected_is_not_sent_to_every_key(stage):
+    provider = Provider()
+    provider.failing["KEY"] = failed("rejected", 400)
+    result = await run(stage, provider)
+    assert result.status == "failed"
+    assert len(provider.asked) == 1
+
+
+async def test_what_is_learned_of_a_step_does_not_depend_on_keys(stage):
+    versions = set()
+    for keys in ("[KEY_A, KEY_B]", "[KEY_C, KEY_A]"):
+        models = KEYS.replace("[KEY_A, KEY_B, KEY_C]", keys)
+        orchestrator = stage.orchestrator(BUDGET, script=Provider(), models=models)
+        versions.add(orchestrator.policy.everyone.version_of("s"))
+    assert len(versions) == 1
