@@ -15,7 +15,9 @@ from orchestrator.cli.output import print_json
 def bench_ledger(
     postgres: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="A PostgreSQL database to measure on, too."),
+        typer.Option(
+            metavar="URL", help="A PostgreSQL database to measure on, too, as a superuser."
+        ),
     ] = None,
     *,
     rounds: Annotated[int, typer.Option(help="Rounds, in which all take turns.")] = 25,
@@ -32,7 +34,12 @@ def bench_ledger(
             ratios += await compare.compare_sqlite(rounds=rounds, calls=calls, slow=slow)
         ratios.append(compare.compare_processes(calls=calls))
         if postgres is not None:
-            ratios.append(await compare.compare_postgres(postgres, rounds=rounds, calls=10 * calls))
+            for slow in (False, True):
+                ratios.append(
+                    await compare.compare_postgres(
+                        postgres, rounds=rounds, calls=10 * calls, slow=slow
+                    )
+                )
         if litellm:
             ratios += await compare.compare_litellm(rounds=rounds, calls=max(16, calls // 10))
         return ratios

@@ -51,8 +51,11 @@ async def test_a_reserve_among_processes_is_timed(tmp_path):
 async def test_the_rival_on_postgres_updates_one_row(postgres_url):
     psycopg = pytest.importorskip("psycopg")
     url = postgres_url.partition("&schema")[0]
-    ratio = await compare.compare_postgres(url, rounds=1, calls=64)
+    ratio = await compare.compare_postgres(url, rounds=1, calls=64, slow=False)
 
     assert ratio.ledger > 0
     with psycopg.connect(url) as db:
         assert db.execute("SELECT held FROM bare_budget").fetchone() == (64 * BOUND,)
+    with psycopg.connect(compare.with_slow_commits(url)) as db:
+        assert db.execute("SHOW commit_delay").fetchone() == ("1000",)
+        assert db.execute("SHOW commit_siblings").fetchone() == ("0",)

@@ -211,26 +211,6 @@ async def test_a_server_that_stays_away_is_told_to_those_who_ask_and_those_who_w
     assert await frail.sums() == (0, 100, 0)
 
 
-async def test_a_waiter_is_woken_by_what_another_process_commits(postgres_url, open_bank, demand):
-    """Not by looking: that is far away."""
-    stores = [postgres.PostgresStore(postgres_url) for _ in range(2)]
-    for store in stores:
-        store.look_after_s = (600.0, 600.0)
-    here, there = [await open_bank(store) for store in stores]
-    there.numbers = here.numbers
-    await here.open_task()
-    held = await there.hold(90, demand(100))
-    waiter = await here.waits(here.hold(50, demand(100)))
-
-    await there.settle(held, 40)
-
-    await asyncio.wait_for(waiter, 10)
-    waiter = await here.waits(here.hold(50, demand(100)))
-    await there.ledger.signal("task-1", "paused")
-    with pytest.raises(Exception, match="paused"):
-        await asyncio.wait_for(waiter, 10)
-
-
 async def test_a_listener_that_was_cut_off_hears_again(postgres_url, open_bank, demand, outside):
     stores = [postgres.PostgresStore(postgres_url) for _ in range(2)]
     for store in stores:

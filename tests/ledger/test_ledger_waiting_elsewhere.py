@@ -1,10 +1,13 @@
 """Waiting for money that another process gives back, or leaves behind."""
 
 import asyncio
+import sqlite3
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.ledger import sqlite
 from orchestrator.ledger.operation import Operation
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
 from orchestrator.ledger.sqlite import SqliteStore
@@ -127,3 +130,27 @@ async def test_an_owner_that_died_after_a_long_wait_is_found_out_all_the_same(
     clock.advance(seconds=130)
 
     assert await there.ledger.expire_overdue() == 1
+
+
+def test_who_had_to_wait_for_the_file_leaves_it_to_others(ledger_path, monkeypatch):
+    store = SqliteStore(ledger_path)
+    store.open()
+    other = sqlite3.connect(ledger_path, isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
+    store._patiently.sleep = lambda _: other.execute("COMMIT")
+    slept, now = [], [100.0]
+    monkeypatch.setattr(
+        sqlite, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=slept.append)
+    )
+
+    for _ in range(2):
+        store.begin(write=True)
+        store.commit()
+    now[0] += sqlite.GIVE_WAY_S
+    store.begin(write=True)
+    store.commit()
+
+    (pause,) = slept
+    assert 0 < pause <= sqlite.GIVE_WAY_S * 1.001
+    store.close()
+    other.close()

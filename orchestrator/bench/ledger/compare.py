@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from urllib.parse import quote
 from uuid import uuid4
 
 from orchestrator.bench.ledger.bare import BarePostgres, BareSqlite
@@ -25,6 +26,7 @@ SLOW_S = 0.001
 PROCESSES = 4
 TASKS = 16
 CONNECTIONS = 64
+SLOWER = ", fsync + 1 ms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ async def compare_sqlite(*, rounds: int, calls: int, slow: bool) -> list[Ratio]:
         finally:
             bare.close()
             await subject.aclose()
-    suffix = ", fsync + 1 ms" if slow else ""
+    suffix = SLOWER if slow else ""
     cpu = [median(alone[one]) / calls * 1e6 for one in ("ledger", "bare")]
     rate = [calls / median(rates[one]) for one in ("ledger", "bare")]
     return [
@@ -106,13 +108,16 @@ def compare_processes(*, calls: int) -> Ratio:
     )
 
 
-async def compare_postgres(url: str, *, rounds: int, calls: int) -> Ratio:
+async def compare_postgres(url: str, *, rounds: int, calls: int, slow: bool) -> Ratio:
     """One hot budget: 64 tasks of a ledger, and one conditional UPDATE on each of 64 connections.
 
     A call of the ledger reserves, settles and journals; the rival's one statement only reserves.
+    With ``slow`` the server waits a millisecond before each time it brings its log to the disk.
     """
     ours: list[float] = []
     theirs: list[float] = []
+    if slow:
+        url = with_slow_commits(url)
     joined = "&" if "?" in url else "?"
     subject = Subject(f"{url}{joined}schema=bench_{uuid4().hex}", budgets=("team",))
     await subject.open()
@@ -127,12 +132,20 @@ async def compare_postgres(url: str, *, rounds: int, calls: int) -> Ratio:
         await subject.aclose()
     return _ratio(
         f"PostgreSQL, one hot budget, {CONNECTIONS} tasks, conditional UPDATE on as many"
-        " connections",
+        f" connections{SLOWER if slow else ''}",
         median(ours),
         median(theirs),
         unit="calls/s",
         at_least=5,
     )
+
+
+def with_slow_commits(url: str) -> str:
+    """The URL of the same database, which a superuser's sessions make wait when they commit."""
+    joined = "&" if "?" in url else "?"
+    delay_us = round(SLOW_S * 1e6)
+    options = quote(f"-c commit_delay={delay_us} -c commit_siblings=0")
+    return f"{url}{joined}options={options}"
 
 
 async def compare_litellm(*, rounds: int, calls: int) -> list[Ratio]:

@@ -15,12 +15,14 @@ from orchestrator.core.clock import SystemClock
 from orchestrator.core.ids import new_attempt_id, new_task_id
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
+from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import ledger_from_url
 from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Demand, TaskOpening
 
 BUDGETS = ("org", "team", "agent", "task")
 _LIMIT = Money(10**17)
 _REPLY = b"y" * 1000
+_USAGE = Usage(input_tokens=700, output_tokens=200)
 
 
 class Subject:
@@ -73,6 +75,9 @@ class Subject:
             certainty="known",
             seconds=0.1,
             at=self._clock.now(),
+            usage=_USAGE,
+            served_model="small-2026-11-01",
+            price_source="policy",
             reply=_REPLY,
         )
         await self._ledger.end(end)
