@@ -342,6 +342,7 @@ class LedgerMachine:
             *(store.in_doubt(task_id) for task_id in task_ids),
             *(store.descendants(task_id) for task_id in task_ids),
             unit.balances([self._account(name) for name in _BUDGETS]),
+            store.courses(f"acme{self._suffix}/research/writer", 3),
         ]
 
     def _see_that_no_limit_is_passed(self) -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from orchestrator.budgets.demands import giving_way
 from orchestrator.budgets.purse import Purse
 from orchestrator.budgets.rules import BudgetRule, Threshold
 from orchestrator.core.money import Money
+from orchestrator.ledger.records import Account, Demand
 
 NOTIFY, HALT, ASK = Threshold(8_000, "notify"), Threshold(9_550, "halt"), Threshold(10_000, "ask")
 
@@ -26,6 +28,28 @@ def test_a_budget_serves_up_to_its_lowest_halt():
 
     assert (halts.serves, halts.asks, halts.watched) == (Money(955), False, (NOTIFY,))
     assert (asks.serves, asks.asks, asks.watched) == (limit, True, (NOTIFY,))
+
+
+def test_only_a_halt_lowers_what_a_budget_serves():
+    economizes = Threshold(5_000, "economize")
+    rule = BudgetRule(scope="team", limit=Money(1_000), at=(economizes, NOTIFY, ASK))
+
+    assert rule.serves == Money(1_000)
+
+
+@pytest.mark.parametrize("scope", ["org", "team", "agent", "user", "upkeep"])
+def test_only_a_task_has_the_window_of_a_task(scope):
+    with pytest.raises(ValueError, match="has the window 'task'"):
+        BudgetRule(scope=scope, limit=Money(1), window="task")
+
+
+def test_who_gives_way_leaves_a_fifth_of_a_budget_to_the_others():
+    account = Account("team", "acme/research", "total")
+    asked = [Demand(account, Money(1_000)), Demand(account, Money(1_000), withheld=Money(300))]
+
+    left = [one.withheld for one in giving_way(asked)]
+    assert left == [Money(200), Money(300)]
+    assert not any(one.may_wait for one in giving_way(asked))
 
 
 def test_a_purse_holds_bounds_and_keeps_what_was_spent_by_name():
