@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from orchestrator.routing.estimate.fitting import ClassMeans, Codes, Matrix
 from orchestrator.routing.learning.cases import Cases
+from orchestrator.routing.learning.evidence import Evidence
 
 _LABELS_EACH = 50
 """Labels that each further candidate needs: many models on few labels reward luck."""
 _PROBES = 3
+_PAIR = 2
 _CHEAP = 0.25
 """A probe costs at most this share of the best model: its reply is evidence first."""
+
+
+def taking_part(
+    evidence: Evidence, labelled: Codes, *, post_hoc: bool
+) -> tuple[Evidence, tuple[int, ...]]:
+    """The models that take part, and which of them are probes; two models keep their order."""
+    table = evidence.table
+    readable = post_hoc and any(any(replies) for replies in table.replies)
+    if len(table.models) == _PAIR:
+        return evidence, (0,) if readable else ()
+    kept = sorted(shortlist(table, labelled), key=lambda m: float(table.cost[labelled, m].mean()))
+    chosen = evidence.select(kept)
+    return chosen, probes(chosen.table, labelled) if readable else ()
+
+
+def watched_model(evidence: Evidence, labelled: Codes, asked: Sequence[int]) -> int:
+    """The model whose reply is accepted or escalated: the best probe, or the first model."""
+    quality = evidence.table.score[labelled].mean(axis=0)
+    return max(asked or (0,), key=lambda model: float(quality[model]))
 
 
 def shortlist(table: Cases, labelled: Codes) -> tuple[int, ...]:

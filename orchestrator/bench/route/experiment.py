@@ -15,13 +15,14 @@ from orchestrator.bench.route.baselines import (
     fixed_threshold,
     single,
 )
-from orchestrator.bench.route.candidates import probes, shortlist
+from orchestrator.bench.route.candidates import taking_part, watched_model
+from orchestrator.bench.route.certified import Certified, certified
 from orchestrator.bench.route.metrics import Point
 from orchestrator.bench.route.operating import balance, reach
 from orchestrator.bench.route.policy import follow, prices
 from orchestrator.bench.route.setup import Setup
 from orchestrator.bench.route.timing import decision_us
-from orchestrator.routing.certificate import CALIBRATED_FROM, Certificate, certify
+from orchestrator.routing.certificate import CALIBRATED_FROM
 from orchestrator.routing.estimate.calibration import Calibration, in_levels
 from orchestrator.routing.estimate.calibration import fit as calibrate
 from orchestrator.routing.estimate.fitting import Codes, Matrix
@@ -42,9 +43,7 @@ class Result:
     calls: Mapping[str, float]
     curve: Sequence[Point]
     baselines: Mapping[Baseline, Point]
-    certificate: Certificate
-    coverage: float
-    error: float
+    certified: Certified
     decision_us: Mapping[str, float]
 
 
@@ -63,7 +62,7 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
     order = np.random.default_rng(seed).permutation(len(table))
     drawn, rows = order[: setup.labels], np.sort(order[setup.labels :])
     labelled = np.sort(drawn)
-    chosen, asked = _models(evidence, labelled, post_hoc=setup.post_hoc)
+    chosen, asked = taking_part(evidence, labelled, post_hoc=setup.post_hoc)
     estimates = Estimates(chosen, labelled, agree=setup.agree)
 
     grid = prices(estimates)
@@ -79,7 +78,7 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
 
     score, cost = point.mix([o.score for o in new]), point.mix([o.cost for o in new])
     calls = point.mix([o.calls / len(rows) for o in new])
-    run, watched = tuple(asked), _watched(chosen, labelled, asked)
+    run, watched = tuple(asked), watched_model(chosen, labelled, asked)
     estimate, outcome = estimates.quality(run)[:, watched], chosen.table.score[:, watched]
     calibration = _calibration(estimate[labelled], outcome[labelled])
     confidence = np.array([calibration(float(each)) for each in estimate[rows]])
@@ -88,7 +87,6 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
     curve = [outcome.point for outcome in new]
     dearest = int(chosen.table.cost[labelled].mean(axis=0).argmax())
     span = [float(chosen.table.cost[rows, model].mean()) for model in (cheapest, dearest)]
-    certificate, coverage, error = _certificate(chosen, drawn, rows, asked, setup)
     timing: dict[str, float] = {}
     if seed == 0:
         router = export(estimates, asked, calibration)
@@ -110,9 +108,7 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
         calls=dict(zip(chosen.table.models, map(float, calls), strict=True)),
         curve=curve,
         baselines=beside,
-        certificate=certificate,
-        coverage=coverage,
-        error=error,
+        certified=certified(evidence, drawn, rows, setup),
         decision_us=timing,
     )
 
@@ -120,19 +116,6 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
 def _ratio(cost: float, reference: float) -> float:
     """One cost over another; 1 where nothing costs anything."""
     return cost / reference if reference > 0 else 1.0
-
-
-def _models(
-    evidence: Evidence, labelled: Codes, *, post_hoc: bool
-) -> tuple[Evidence, tuple[int, ...]]:
-    """The models that take part, and which of them are probes; two models keep their order."""
-    table = evidence.table
-    readable = post_hoc and any(any(replies) for replies in table.replies)
-    if len(table.models) == TWO:
-        return evidence, (0,) if readable else ()
-    kept = sorted(shortlist(table, labelled), key=lambda m: float(table.cost[labelled, m].mean()))
-    chosen = evidence.select(kept)
-    return chosen, probes(chosen.table, labelled) if readable else ()
 
 
 def _recovered(
@@ -174,34 +157,3 @@ def _calibration(confidence: Matrix, score: Matrix) -> Calibration:
         return Calibration()
     scores = [float(each) for each in confidence]
     return in_levels(calibrate(scores, [float(each) for each in score]), scores)
-
-
-def _watched(evidence: Evidence, labelled: Codes, asked: Sequence[int]) -> int:
-    """The model whose reply is accepted or escalated: the best probe, or the first model."""
-    quality = evidence.table.score[labelled].mean(axis=0)
-    return max(asked or (0,), key=lambda model: float(quality[model]))
-
-
-def _certificate(
-    evidence: Evidence, drawn: Codes, rows: Codes, asked: Sequence[int], setup: Setup
-) -> tuple[Certificate, float, float]:
-    """Certify the confidence in one cheap model: half of the labels fit it, the others audit."""
-    fitted, audited = np.sort(drawn[::2]), np.sort(drawn[1::2])
-    estimates = Estimates(evidence, fitted, agree=setup.agree)
-    table = evidence.table
-    model = _watched(evidence, fitted, asked)
-    confidence = estimates.quality(tuple(asked))[:, model]
-    wrong = table.score[:, model] < 0.5  # noqa: PLR2004 - the greater half of the score
-    certificate = certify(
-        [(float(confidence[row]), bool(wrong[row])) for row in audited],
-        [float(each) for each in np.quantile(confidence[fitted], np.linspace(0, 1, 51))],
-        alpha=setup.alpha,
-        delta=setup.delta,
-        loss="the reply scores below 0.5",
-        scope=table.models[model],
-    )
-    if certificate.threshold is None:
-        return certificate, 0.0, 0.0
-    accepted = confidence[rows] >= certificate.threshold
-    error = float(wrong[rows][accepted].mean()) if accepted.any() else 0.0
-    return certificate, float(accepted.mean()), error

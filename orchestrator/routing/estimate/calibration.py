@@ -25,9 +25,9 @@ _DEFAULT = (1.0, 1.0, 0.0)
 _STEPS, _SMALLEST = 50, 1e-8
 _LEVELS = 2
 """Levels of confidence that any labels are split into."""
-_GROWTH = 0.4
+_GROWTH = 0.3
 """Levels per cube root of the labels: what scatter and coarseness add up to is least when levels
-grow so. With 100 labels there are two, with 500 three, with 1,500 five."""
+grow so. With 100 and 500 labels there are two, with 1,000 three."""
 _SHARE = 0.1
 """The least share of the labels that a level has."""
 _PLACES = 20
@@ -109,13 +109,10 @@ def in_levels(smooth: Calibration, scores: Sequence[float]) -> Calibration:
     if not values:
         return smooth
     bounds = _split(values, max(_LEVELS, round(_GROWTH * len(values) ** (1 / 3))))
-    return replace(
-        smooth,
-        levels=tuple(
-            (values[start], sum(values[start:end]) / (end - start))
-            for start, end in pairwise(bounds)
-        ),
-    )
+    means = [sum(values[start:end]) / (end - start) for start, end in pairwise(bounds)]
+    # What lies between two levels belongs to the nearer one, so they meet halfway.
+    edges = [(values[max(0, start - 1)] + values[start]) / 2 for start in bounds[:-1]]
+    return replace(smooth, levels=tuple(zip(edges, means, strict=True)))
 
 
 def _split(values: Sequence[float], count: int) -> tuple[int, ...]:

@@ -21,9 +21,15 @@ class Endings:
     seen: Mapping[str, int]
     total: int
 
-    def __call__(self, form: str) -> float:
-        """The logarithm of how usual a form is."""
-        return log((self.seen.get(form, 0) + 1) / (self.total + 1))
+    def __call__(self, form: str, *, own: bool = False) -> float:
+        """The logarithm of how usual a form is.
+
+        Args:
+            form: Of one reply.
+            own: Whether that reply is one of those counted: it does not vouch for itself, or every
+                form would look more usual where outcomes are known than it will anywhere else.
+        """
+        return log((self.seen.get(form, 0) - own + 1) / (self.total - own + 1))
 
 
 @dataclass(frozen=True, slots=True)

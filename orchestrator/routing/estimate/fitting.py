@@ -19,8 +19,11 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Pseudo-observations that hold a class mean at its parent."""
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
-_CERTAIN = 2.33
-"""Standard errors by which a correlation must exceed zero: by chance one in a hundred does."""
+_CERTAIN = 3.5
+"""Deviations of a normal law by which the best of all candidates must stand out: without any order
+one draw in a thousand does. An order that is none loses as much as a weak one gains."""
+_FEWEST = 10
+"""Labels below which nothing is borne out: moments say little of so short a tail."""
 _TINY = 1e-12
 _OUTLIER = 4.0
 """Standard deviations at which dense features are cut: one odd reply decides nothing alone."""
@@ -69,6 +72,7 @@ class ClassMeans:
         rest = (everything - targets) / max(1, n - 1)
         best = np.full(targets.shape[1], np.inf)
         table, left_out = np.empty((count + 1, targets.shape[1])), np.empty_like(targets)
+        apart, hidden = np.eye(count)[classes] - size.T / n, np.ones(targets.shape[1], dtype=bool)
         for kappa in KAPPAS:
             loo = (total[classes] - targets + kappa * rest) / (size[classes] - 1 + kappa)
             error = ((targets - loo) ** 2).mean(axis=0)
@@ -76,22 +80,42 @@ class ClassMeans:
             best = np.where(better, error, best)
             means = (total + kappa * everything / n) / (size + kappa)
             table[:-1, better], left_out[:, better] = means[:, better], loo[:, better]
+            features = apart / np.sqrt(size.T + kappa)
+            kernel = np.linalg.eigvalsh(features.T @ features).astype(np.float64)
+            hidden &= ~borne_out(kernel, ((features.T @ targets) ** 2).sum(axis=0), targets)
         table[-1] = everything / n
-        hidden = ~shown(left_out, targets)
         table[:, hidden], left_out[:, hidden] = table[-1, hidden], rest[:, hidden]
         return cls(table, left_out)
 
 
-def shown(predicted: Matrix, found: Matrix) -> NDArray[np.bool_]:
-    """Which left-out predictions go with what was found, by more than chance would have it.
+def borne_out(kernel: Matrix, along: Matrix, targets: Matrix) -> NDArray[np.bool_]:
+    """Which targets lie along some features by more than chance would have it, one per column.
 
-    What the labels do not bear out is not acted on: an order made of noise is worse than none.
+    What labels do not bear out is not acted on: an order made of noise is worse than none. Left-out
+    predictions cannot say it, for all of them are chosen on the same labels. What can is the share
+    of a target that a fit `K` explains, ``t' K t / t' t``: if features and target have nothing to
+    do with each other, `t` points anywhere, and the law of that share has known moments. It is
+    taken for a gamma law with the same first three (as by Liu et al. 2007 for kernels), and that
+    for the cube of a normal one (Wilson and Hilferty 1931).
+
+    Args:
+        kernel: The eigenvalues of `K`, which is of centred features.
+        along: ``t' K t`` for each centred target `t`.
+        targets: One column per target, centred or not.
     """
-    apart, outcome = predicted - predicted.mean(axis=0), found - found.mean(axis=0)
-    spread = np.sqrt((apart**2).sum(axis=0) * (outcome**2).sum(axis=0))
-    together = (apart * outcome).sum(axis=0) / np.maximum(spread, _TINY)
-    error = np.sqrt((1 - np.minimum(together**2, 1)) / max(1, len(found) - 2))
-    return np.asarray((spread > _TINY) & (together > _CERTAIN * error), dtype=np.bool_)
+    n, spread = len(targets) - 1, ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
+    if n < _FEWEST:
+        return np.zeros(len(along), dtype=np.bool_)
+    one, two, three = (float((kernel**power).sum()) for power in (1, 2, 3))
+    variance = 2 * (n * two - one**2) / (n**2 * (n + 2))
+    third = 8 * (n**2 * three - 3 * n * one * two + 2 * one**3) / (n**3 * (n + 2) * (n + 4))
+    if min(variance, third) < _TINY:
+        return np.zeros(len(along), dtype=np.bool_)
+    freedom = 8 * variance**3 / third**2
+    share = along / np.maximum(spread, _TINY)
+    gamma = 1 + (share - one / n) * np.sqrt(2 / (freedom * variance))
+    normal = (np.cbrt(np.maximum(gamma, 0)) - 1 + 2 / (9 * freedom)) / np.sqrt(2 / (9 * freedom))
+    return np.asarray(normal > _CERTAIN, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +151,21 @@ def fit(raw: Sequence[Matrix], blocks: Sequence[Block], rest: Matrix) -> Ridge:
     features = join(blocks, raw)
     nothing = (rest**2).mean(axis=0)
     vote = _Vote(np.zeros((features.shape[1], rest.shape[1])), np.zeros_like(rest), nothing)
+    centred, keep = rest - rest.mean(axis=0), np.zeros(rest.shape[1], dtype=bool)
     for end in np.cumsum([each.shape[1] for each in raw]):
         part = features[:, :end]
         values, vectors = np.linalg.eigh(part.T @ part)
-        scores = part @ vectors
-        image = scores.T @ rest
+        values, scores = np.maximum(values, 0), part @ vectors
+        image, along = scores.T @ rest, (scores.T @ centred) ** 2
         for penalty in PENALTIES:
-            shrunk = image / (np.maximum(values, 0) + penalty)[:, None]
-            leverage = scores**2 @ (1 / (np.maximum(values, 0) + penalty))
+            held = values + penalty
+            shrunk = image / held[:, None]
+            leverage = scores**2 @ (1 / held)
             loo = rest - (rest - scores @ shrunk) / (1 - leverage)[:, None]
             vote.add(vectors @ shrunk, loo, ((rest - loo) ** 2).mean(axis=0))
+            keep |= borne_out(values / held, (along / held[:, None]).sum(axis=0), rest)
     weights, left_out = vote.result()
-    keep = shown(left_out, rest)
-    weights, left_out = weights * keep, left_out * keep
-    return Ridge(tuple(blocks), weights, left_out)
+    return Ridge(tuple(blocks), weights * keep, left_out * keep)
 
 
 class _Vote:

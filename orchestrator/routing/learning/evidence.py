@@ -56,10 +56,11 @@ class Evidence:
 
     def after(self, run: tuple[int, ...], labelled: Codes, *, agree: bool) -> Matrix:
         """What is known once the models of `run` have replied, as `features.dense` orders it."""
-        parts = [self.prompt]
+        parts, known = [self.prompt], np.isin(np.arange(len(self.table)), labelled)
         for model in run:
             replies, usual = self._read(model), self.endings(model, labelled)
-            parts.append(np.array([[*each.signals, usual(each.ending)] for each in replies]))
+            rows = zip(replies, known, strict=True)
+            parts.append(np.array([[*r.signals, usual(r.ending, own=own)] for r, own in rows]))
         parts += [self._pair(one, two) for one, two in combinations(run, 2) if agree]
         return np.hstack(parts)
 

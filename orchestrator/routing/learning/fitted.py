@@ -41,12 +41,18 @@ class Fitted:
         """The probability that a reply is acceptable, whatever its checks said."""
         return self.calibration(self.estimate(reply))
 
-    def dense(self, reply: Observation) -> list[float]:
-        """All numbers that are known of a reply, in their order."""
+    def dense(self, reply: Observation, *, own: bool = False) -> list[float]:
+        """All numbers that are known of a reply, in their order.
+
+        Args:
+            reply: The reply.
+            own: Whether its ending is among those counted, and must not vouch for itself.
+        """
         found = list(reply.signals)
         for name in self.checks:
             score = reply.checks.get(name)
             found += [0.0, 0.0] if score is None else [1.0, score]
         seen = self.endings.get(reply.action, {})
-        found.append(log((seen.get(reply.ending, 0) + 1) / (sum(seen.values()) + 1)))
+        usual = seen.get(reply.ending, 0) - own + 1
+        found.append(log(usual / (sum(seen.values()) - own + 1)))
         return found

@@ -40,7 +40,8 @@ def shaped(labels: Sequence[Label], actions: Mapping[str, int]) -> tuple[Fitted,
         quality=served(means.table, None),
         labels=len(labels),
     )
-    raw = [np.array([plain.dense(reply) for reply, _ in labels]), np.eye(len(actions))[classes]]
+    dense = np.array([plain.dense(reply, own=True) for reply, _ in labels])
+    raw = [dense, np.eye(len(actions))[classes]]
     ridge = fit(raw, [Block.dense(raw[0]), Block.sparse(raw[1])], targets - means.left_out)
     left_out = (means.left_out + ridge.left_out)[:, 0]
     return (
