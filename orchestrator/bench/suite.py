@@ -9,12 +9,14 @@ YAML (a list, or a list under ``samples:``), JSON lines or CSV with a header; UT
 | ``id`` | unique name of the sample; default: its place in the suite, from 1 |
 | ``group`` | its kind, for results per group; default: none |
 
-Other fields are ignored, so that exports of other tools can be used as they are.
+Other fields are ignored, so that exports of other tools can be used as they are. Wide tables of
+recorded replies are suites too, as `bench.wide` describes them. CSV may be packed (``.csv.gz``).
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -26,10 +28,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from orchestrator.bench.wide import CSV_FIELD, models_of, sample_fields
 from orchestrator.core.errors import OrchestratorError
 
-Row = tuple[int, Mapping[str, str] | str]
-"""A line number with the fields found there, or with what is wrong there."""
+Row = tuple[int, Mapping[str, str] | str | None]
+"""A line number with the fields found there, or with what is wrong there, or with nothing: no right
+answer is known."""
 
 
 class SuiteError(OrchestratorError):
@@ -58,23 +62,32 @@ class Sample:
     group: str = ""
 
 
-def read_suite(path: str | os.PathLike[str]) -> tuple[Sample, ...]:
-    """Read a suite from ``.yaml``, ``.yml``, ``.jsonl`` or ``.csv``.
+def read_suite(
+    path: str | os.PathLike[str], on_left_out: Callable[[int], None] = lambda _line: None
+) -> tuple[Sample, ...]:
+    """Read a suite from ``.yaml``, ``.yml``, ``.jsonl``, ``.csv`` or ``.csv.gz``.
+
+    Args:
+        path: Where it is.
+        on_left_out: Told of each line of a wide table whose right answer nothing tells.
 
     Raises:
         SuiteError: If there is no such file or it has mistakes; all are named.
     """
     file = Path(path)
-    rows = _READERS.get(file.suffix)
+    rows = _READERS.get(file.suffix if file.suffix != ".gz" else "".join(file.suffixes[-2:]))
     if rows is None:
         raise SuiteError([f"{path}: a suite is a file in {', '.join(_READERS)}."])
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = _text_of(file)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise SuiteError([f"{path}: cannot be read: {error}"]) from error
     samples: dict[str, Sample] = {}
     problems: list[str] = []
     for place, (line, row) in enumerate(rows(text), start=1):
+        if row is None:
+            on_left_out(line)
+            continue
         mistakes = [row] if isinstance(row, str) else list(_mistakes(row))
         if not mistakes and not isinstance(row, str):
             sample = _sample(row, place)
@@ -87,6 +100,13 @@ def read_suite(path: str | os.PathLike[str]) -> tuple[Sample, ...]:
     if problems:
         raise SuiteError(problems)
     return tuple(samples.values())
+
+
+def _text_of(file: Path) -> str:
+    if file.suffix != ".gz":
+        return file.read_text(encoding="utf-8-sig")
+    with gzip.open(file, "rt", encoding="utf-8-sig", newline="") as lines:
+        return lines.read()
 
 
 def _mistakes(row: Mapping[str, str]) -> Iterator[str]:
@@ -164,13 +184,16 @@ def _text(field: object) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[Row]:
+    csv.field_size_limit(CSV_FIELD)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        models = models_of(reader.fieldnames or ())
         for fields in reader:
+            row = {key: value or "" for key, value in fields.items() if key is not None}
             if None in fields:
                 yield reader.line_num, "has more fields than the header; quote commas."
             else:
-                yield reader.line_num, {key: value or "" for key, value in fields.items()}
+                yield reader.line_num, sample_fields(row, models) if models else row
     except csv.Error as error:
         yield reader.line_num, f"is no CSV: {error}"
 
@@ -180,4 +203,5 @@ _READERS: Mapping[str, Callable[[str], Iterator[Row]]] = {
     ".yml": _yaml_rows,
     ".jsonl": _jsonl_rows,
     ".csv": _csv_rows,
+    ".csv.gz": _csv_rows,
 }

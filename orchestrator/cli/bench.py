@@ -59,7 +59,9 @@ app.command("from-ledger")(from_ledger)
 
 @app.command()
 def run(  # noqa: PLR0913 - each is an option of the command line
-    suite: Annotated[str, typer.Argument(help="A .yaml, .jsonl or .csv file of questions.")],
+    suite: Annotated[
+        str, typer.Argument(help="A .yaml, .jsonl, .csv or .csv.gz file of questions.")
+    ],
     *,
     policy: Annotated[
         list[str], typer.Option(metavar="PATH", help="A policy to measure; repeatable.")
@@ -99,7 +101,10 @@ def run(  # noqa: PLR0913 - each is an option of the command line
     if judge is None:
         message = f"write one of {', '.join(SCORERS)}, not {scorer!r}"
         raise typer.BadParameter(message, param_hint="--scorer")
-    samples = read_suite(suite)[:limit]
+    left_out: list[int] = []
+    samples = read_suite(suite, left_out.append)[:limit]
+    if left_out:
+        typer.echo(f"{len(left_out)} questions left out: no model answered them right.", err=True)
     # All are read before any of them spends.
     policies = {name: load_policy(path) for name, path in zip(_names(policy), policy, strict=True)}
     check_graph(graph, "--graph")

@@ -1,5 +1,7 @@
 """Suites are read from three formats, and all mistakes are named at once."""
 
+import gzip
+
 import pytest
 
 from orchestrator.bench.suite import Sample, SuiteError, read_suite
@@ -124,3 +126,30 @@ def test_aliases_do_not_multiply(tmp_path):
     )
 
     assert len(read_suite(path)) == 1
+
+
+WIDE = """\
+sample_id,eval_name,prompt,small,large,small|model_response,large|model_response,small|total_cost,large|total_cost
+a,sums,What is 0.05 + 0.05?,0.0,1.0,0.55,0.10,0.001,0.02
+b,days,Which day follows Monday?,1.0,1.0,Tuesday,It is Tuesday,0.001,0.02
+c,days,Which day is it?,0.0,0.5,no idea,Monday?,0.001,0.02
+"""
+
+
+@pytest.mark.parametrize("name", ["wide.csv", "wide.csv.gz"])
+def test_a_wide_table_is_a_suite_of_what_some_model_answered_right(tmp_path, name):
+    path, left_out = tmp_path / name, []
+    path.write_bytes(gzip.compress(WIDE.encode()) if name.endswith("gz") else WIDE.encode())
+
+    assert read_suite(path, left_out.append) == (
+        Sample("a", "What is 0.05 + 0.05?", "0.10", "sums"),
+        Sample("b", "Which day follows Monday?", "Tuesday", "days"),
+    )
+    assert left_out == [4]
+
+
+def test_a_wide_table_may_name_the_right_answers_itself(tmp_path):
+    header, *lines = WIDE.splitlines()
+    named = "\n".join([f"{header},gold", *(f"{line},yes" for line in lines)])
+
+    assert [sample.answer for sample in read_suite(write(tmp_path, "w.csv", named))] == ["yes"] * 3

@@ -16,7 +16,7 @@ def test_the_default_changes_nothing(score):
     assert isclose(Calibration()(score), score, rel_tol=1e-9)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(-0.5, 1.5), st.sampled_from([0.0, 1.0])), max_size=60))
 def test_any_fit_is_monotone_and_a_probability(pairs):
     calibration = fit([score for score, _ in pairs], [outcome for _, outcome in pairs])
@@ -52,7 +52,7 @@ def _sharper(p):
     return odds / (1 + odds)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([i / 20 for i in range(21)]), min_size=1, max_size=200))
 def test_levels_keep_the_order_and_the_mean(scores):
     smooth = Calibration(1.2, 0.8, 0.1)

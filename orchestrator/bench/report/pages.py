@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from html import escape
 from typing import Any
 
-from orchestrator.bench.report.figures import Figure
+from orchestrator.bench.report.figures import Figure, Line
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-img { width: 100%; height: auto; background: white; border-radius: 6px; }
-table { border-collapse: collapse; margin: 1rem 0 3rem; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; }
+img { width: 100%; min-width: 36rem; height: auto; background: white; border-radius: 6px; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+section { margin-bottom: 3rem; }
 th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8884; }
 td.number, th.number { text-align: right; }
 tr.ours { font-weight: 600; }
-.note { color: #888; }
+.note { color: light-dark(#5b6470, #a3acb8); }
 """
 
 
 def as_markdown(figures: Sequence[Figure]) -> str:
-    """A table for each figure."""
+    """A table for each figure, and one more for each curve."""
     parts = []
     for figure in figures:
-        lines = [f"## {figure.title}", "", figure.note, ""]
-        lines += [f"| | {figure.across} | {figure.up} |", "|---|---:|---:|"]
-        for line in figure.lines:
-            name = line.name.replace("|", "\\|")
-            shown = f"**{name}**" if line.ours else name
-            lines += [f"| {shown} | {_number(x)} | {_number(y)} |" for x, y in line.points]
-        parts.append("\n".join(lines))
+        parts.append(f"## {figure.title}\n\n{figure.note}")
+        for grid in _grids(figure):
+            lines = [f"**{grid.title}**", ""] if grid.title else []
+            lines += [
+                f"| {' | '.join(grid.heading)} |",
+                f"|---{'|---:' * (len(grid.heading) - 1)}|",
+            ]
+            for name, *cells in grid.rows:
+                shown = name.replace("|", "\\|")
+                shown = f"**{shown}**" if name in grid.ours else shown
+                lines.append(f"| {' | '.join((shown, *cells))} |")
+            parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,18 +54,12 @@ def as_html(figures: Sequence[Figure], images: Sequence[bytes]) -> str:
     parts = []
     for figure, image in zip(figures, images, strict=True):
         source = f"data:image/png;base64,{b64encode(image).decode()}"
-        rows = "\n".join(
-            f'<tr class="{"ours" if line.ours else "beside"}"><td>{escape(line.name)}</td>'
-            f'<td class="number">{_number(x)}</td><td class="number">{_number(y)}</td></tr>'
-            for line in figure.lines
-            for x, y in line.points
-        )
         parts.append(
-            f"<h2>{escape(figure.title)}</h2>\n"
+            f"<section><h2>{escape(figure.title)}</h2>\n"
             f'<p class="note">{escape(figure.note)}</p>\n'
-            f'<img src="{source}" alt="{escape(figure.up)} over {escape(figure.across)}">\n'
-            f'<table><tr><th></th><th class="number">{escape(figure.across)}</th>'
-            f'<th class="number">{escape(figure.up)}</th></tr>\n{rows}\n</table>'
+            f'<div class="wide"><img src="{source}" '
+            f'alt="{escape(figure.up)} over {escape(figure.across)}"></div>\n'
+            f"{''.join(map(_html_grid, _grids(figure)))}</section>"
         )
     body = "\n".join(parts)
     return (
@@ -68,5 +70,58 @@ def as_html(figures: Sequence[Figure], images: Sequence[bytes]) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A table of a figure.
+
+    Attributes:
+        title: What it is called if it is not the figure's first; then it is folded away.
+        heading: Its columns, the first of them for names.
+        rows: Their cells.
+        ours: The names of the rows of what is measured.
+    """
+
+    title: str
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    ours: frozenset[str]
+
+
+def _grids(figure: Figure) -> list[_Grid]:
+    """A column for each place where all lines have one; else a row for each mark and each curve."""
+    ours = frozenset(line.name for line in figure.lines if line.ours)
+    places = {tuple(x for x, _ in line.points) for line in figure.lines}
+    if len(places) == 1 and len(figure.lines[0].points) > 1:
+        heading = (f"{figure.up}, by {figure.across}", *map(_number, places.pop()))
+        rows = [(line.name, *(_number(y) for _, y in line.points)) for line in figure.lines]
+        return [_Grid("", heading, tuple(rows), ours)]
+    marks = [line for line in figure.lines if len(line.points) == 1]
+    curves = [line for line in figure.lines if len(line.points) > 1]
+    heading = ("", figure.across, figure.up)
+
+    def rows_of(lines: Sequence[Line]) -> tuple[tuple[str, ...], ...]:
+        return tuple((line.name, _number(x), _number(y)) for line in lines for x, y in line.points)
+
+    found = [_Grid("", heading, rows_of(marks), ours)] if marks else []
+    return found + [_Grid(line.name, heading, rows_of([line]), ours) for line in curves]
+
+
+def _html_grid(grid: _Grid) -> str:
+    def cells(row: Sequence[str], tag: str) -> str:
+        name, *numbers = map(escape, row)
+        rest = "".join(f'<{tag} class="number">{each}</{tag}>' for each in numbers)
+        return f"<{tag}>{name}</{tag}>{rest}"
+
+    rows = "\n".join(
+        f'<tr class="{"ours" if row[0] in grid.ours else "beside"}">{cells(row, "td")}</tr>'
+        for row in grid.rows
+    )
+    table = f'<div class="wide"><table><tr>{cells(grid.heading, "th")}</tr>\n{rows}\n</table></div>'
+    if not grid.title:
+        return table
+    return f"<details><summary>{escape(grid.title)}</summary>{table}</details>"
+
+
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    """Four digits, and no exponent: costs of one question are small."""
+    return format(Decimal(f"{value:.4g}").normalize(), "f")

@@ -14,17 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.bench.route.setup import TableError
+from orchestrator.bench.wide import COST, CSV_FIELD, REPLY, models_of
 from orchestrator.routing.learning.cases import Cases
 
 _LONG = frozenset({"query_id", "model", "score"})
-_COST = "|total_cost"
-_TEXT = "|model_response"
 _UTF8 = "utf-8-sig"
 """UTF-8, also with the mark that spreadsheets put first."""
 _SHOWN = 10
 """Mistakes shown at once; a whole column can be wrong."""
-_CSV_FIELD = 2**31 - 1
-"""The longest field read, in bytes; the default of the csv module is too short for replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         TableError: The file is no such table, a model or a column is missing, a number is none, or
             no question was answered by all models.
     """
-    csv.field_size_limit(_CSV_FIELD)
+    csv.field_size_limit(CSV_FIELD)
     wrong: list[str] = []
     try:
         with ExitStack() as stack:
@@ -87,13 +84,13 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
 def _rows(path: Path, reader: csv.DictReader[str], wrong: list[str]) -> Iterator[_Row]:
     """All rows with a score; what cannot be read is added to `wrong`."""
     columns = list(reader.fieldnames or ())
-    wide = [name.removesuffix(_COST) for name in columns if name.endswith(_COST)]
+    wide = models_of(columns)
     if not wide and not set(columns) >= _LONG:
-        message = f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{_COST}"
+        message = f"{path}: needs the columns {sorted(_LONG)}, or per model NAME and NAME{COST}"
         raise TableError(message)
     for row in reader:
         for score, cost, text in (
-            [(name, name + _COST, name + _TEXT) for name in wide]
+            [(name, name + COST, name + REPLY) for name in wide]
             if wide
             else [("score", "cost_usd", "response")]
         ):
