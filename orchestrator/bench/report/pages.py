@@ -18,6 +18,7 @@ body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 img { width: 100%; min-width: 36rem; height: auto; background: white; border-radius: 6px; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 section { margin-bottom: 3rem; }
+h2, summary { overflow-wrap: anywhere; }
 th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8884; }
 td.number, th.number { text-align: right; }
 tr.ours { font-weight: 600; }

@@ -73,7 +73,10 @@ def run_seed(evidence: Evidence, setup: Setup, seed: int) -> Result:
     if setup.target == "best_single":
         point = reach(known, chosen.table.score[labelled, best])
     else:
-        ends = (single(chosen.table, labelled, model) for model in (cheapest, best))
+        ends = (
+            (float(chosen.table.cost[labelled, m].mean()), chosen.table.score[labelled, m])
+            for m in (cheapest, best)
+        )
         point = balance(known, *ends)
 
     score, cost = point.mix([o.score for o in new]), point.mix([o.cost for o in new])

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.bench.route.metrics import Point, hull
+from orchestrator.bench.route.metrics import hull
 from orchestrator.bench.route.policy import Outcome
 from orchestrator.routing.estimate.fitting import Matrix
 
 _MARGIN = 0.25
 """Standard errors by which the target must be exceeded on the labelled questions, for the point
 that happens to look best there looks better than it is."""
+_CERTAIN = 3.09
+"""Standard errors that count against a point that should beat mixing two models: by chance one in a
+thousand does, and the best of many is looked for."""
+
+Single = tuple[float, Matrix]
+"""What one model costs on average, and what it scored on each question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +71,26 @@ def reach(outcomes: Sequence[Outcome], reference: Matrix) -> Operating:
     return Operating(before, before, 0.0)
 
 
-def balance(outcomes: Sequence[Outcome], cheapest: Point, best: Point) -> Operating:
-    """The point that lies highest above the line from the cheapest model to the best one."""
+def balance(outcomes: Sequence[Outcome], cheapest: Single, best: Single) -> Operating:
+    """The point that lies surely highest above the line from the cheapest model to the best one.
 
-    def above(corner: int) -> float:
-        cost, quality = outcomes[corner].point
+    Args:
+        outcomes: One per price, on the labelled questions.
+        cheapest: What the cheapest model costs on average, and what it scored on each of them.
+        best: The same of the best one.
+
+    Returns:
+        The point; the cheapest one, if none is surely above what mixing the two reaches.
+    """
+
+    def surely_above(corner: int) -> float:
         run = best[0] - cheapest[0]
-        share = (cost - cheapest[0]) / run if run > 0 else 1.0
-        return quality - cheapest[1] - max(share, 0.0) * (best[1] - cheapest[1])
+        share = (outcomes[corner].point[0] - cheapest[0]) / run if run > 0 else 1.0
+        mixed = cheapest[1] + max(share, 0.0) * (best[1] - cheapest[1])
+        ahead = outcomes[corner].score - mixed
+        return float(ahead.mean() - _CERTAIN * ahead.std() / np.sqrt(len(ahead)))
 
-    corner = max(_corners(outcomes), key=above)
+    corner = max(_corners(outcomes), key=surely_above)
     return Operating(corner, corner, 0.0)
 
 
