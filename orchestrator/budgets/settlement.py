@@ -67,8 +67,8 @@ def settle(outcome: Outcome, reserve: Reserve, *, server_errors: ServerErrors = 
     | cut, timed out, cancelled, unreadable | the reserve | estimated |
     | complete, usage missing or impossible | the reserve | estimated |
 
-    A price that was assumed (``unknown_price: estimate``), and one of another service tier than
-    the one that was served, make no cost surer than ``estimated``.
+    A price that was assumed (``unknown_price: estimate``) or is stale, and one of another service
+    tier than the one that was served, make no cost surer than ``estimated``.
     Without any price (``unknown_price: free``) whatever may have been billed is booked at what was
     reserved for it and is ``unknown``: such attempts are counted, never taken for free ones.
 
@@ -93,7 +93,8 @@ def _billed(usage: Usage, reserve: Reserve) -> Booking:
         return _held(reserve, usage)
     cost = reserve.quote.cost(usage)
     booked = min(cost, reserve.amount)
-    is_known = not reserve.quote.assumed and reserve.quote.knows_tier(usage.tier)
+    quote = reserve.quote
+    is_known = quote.knows_tier(usage.tier) and not (quote.assumed or quote.stale)
     certainty: Certainty = "known" if is_known else "estimated"
     return Booking(booked, cost - booked, certainty, "settled", usage)
 

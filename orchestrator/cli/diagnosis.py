@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.models.settings import ModelSettings
     from orchestrator.policy.records import Policy
     from orchestrator.pricing.quote import Quote
+    from orchestrator.pricing.staleness import StalePrice
 
 State = Literal["ok", "look", "wrong"]
 
@@ -160,7 +161,7 @@ async def _models(policy: Policy) -> list[Finding]:
     from orchestrator.pricing.book import PriceBook
 
     settings = {
-        (model.name, model.origin): model
+        (model.name, model.origin): (model, agent.stale_price)
         for agent in (policy.everyone, *policy.agents.values())
         for pooled in agent.models.values()
         for model in pooled.endpoints
@@ -168,7 +169,7 @@ async def _models(policy: Policy) -> list[Finding]:
     client = LiteLLMClient()
     await client.open()
     try:
-        keys = [_key(model, client.missing_keys(model)) for model in settings.values()]
+        keys = [_key(model, client.missing_keys(model)) for model, _ in settings.values()]
     finally:
         await client.aclose()
     book, now = PriceBook(), datetime.now(UTC)
@@ -176,8 +177,10 @@ async def _models(policy: Policy) -> list[Finding]:
         _price(
             model,
             book.quote(model.model, override=model.price, at=now, api_base=model.api_base),
+            rule,
+            now,
         )
-        for model in settings.values()
+        for model, rule in settings.values()
     ]
     return [*keys, *prices]
 
@@ -198,7 +201,9 @@ def _key(model: ModelSettings, missing: tuple[str, ...]) -> Finding:
     )
 
 
-def _price(model: ModelSettings, quote: Quote | None) -> Finding:
+def _price(
+    model: ModelSettings, quote: Quote | None, rule: StalePrice | None, now: datetime
+) -> Finding:
     what = f"price of {_named(model)}"
     if quote is None:
         return Finding(
@@ -209,6 +214,9 @@ def _price(model: ModelSettings, quote: Quote | None) -> Finding:
         )
     price, since = quote.price, f" of {quote.as_of}" if quote.as_of else ""
     detail = f"{model.model}: {price.input} in, {price.output} out ({quote.source}{since})"
+    if rule is not None and rule.is_stale(quote, now):
+        stale = f"{detail}, last checked on {rule.checked_on(quote)}: stale, {rule.then}"
+        return Finding(what=what, state="look", detail=stale, advice=rule.advice(quote, now))
     if quote.disagreement is not None:
         advice = f"the price lists differ: {quote.disagreement}; state yours under `price:`"
         return Finding(what=what, state="look", detail=detail, advice=advice)

@@ -17,7 +17,8 @@ from orchestrator.cli.output import FAILED, MISTAKEN, print_json
 if TYPE_CHECKING:
     from orchestrator.models.settings import ModelSettings
     from orchestrator.pricing.price import Price
-    from orchestrator.pricing.quote import Tier
+    from orchestrator.pricing.quote import Quote, Tier
+    from orchestrator.pricing.staleness import StalePrice
 
 SHOW = "show"
 
@@ -104,6 +105,9 @@ def diff(
             f"{change['model']}: {change['part']} {change['before']} -> {change['now']}"
             f" ({change['source']})"
         )
+    if not as_json:
+        today = datetime.now(UTC).date()
+        typer.echo(f"Where `stale_price` is set, `checked: {today}` says that this was looked at.")
     if changes:
         raise typer.Exit(FAILED)
 
@@ -122,21 +126,21 @@ def _moment(text: str | None) -> datetime:
 def _look_up(models: Sequence[str], policy: str | None, at: datetime) -> dict[str, Any]:
     from orchestrator.pricing.book import PriceBook
 
-    asked: dict[tuple[str, str | None, Price | None], str]
-    asked = {(model, None, None): model for model in models}
+    asked: dict[tuple[str, str | None, Price | None], tuple[str, StalePrice | None]]
+    asked = {(model, None, None): (model, None) for model in models}
     if policy is not None:
         from orchestrator.policy.load import load_policy
 
         rules = load_policy(policy)
         asked |= {
-            (model.model, model.api_base, model.price): _named(model, pooled)
+            (model.model, model.api_base, model.price): (_named(model, pooled), agent.stale_price)
             for agent in (rules.everyone, *rules.agents.values())
             for pooled in agent.models.values()
             for model in pooled.endpoints
         }
     book = PriceBook()
     found = {}
-    for (model, api_base, price), name in asked.items():
+    for (model, api_base, price), (name, rule) in asked.items():
         quote = book.quote(model, override=price, at=at, api_base=api_base)
         lists = [one for one in book.listings(model, at=at, api_base=api_base) if one is not None]
         said = [(one.tiers, one.service_tiers) for one in lists]
@@ -145,9 +149,11 @@ def _look_up(models: Sequence[str], policy: str | None, at: datetime) -> dict[st
         found[name] = {
             "used": quote and quote.source,
             "disagreement": quote and quote.disagreement,
+            "stale": quote and rule and _stale(quote, rule, at),
             "prices": {
                 tiers[0].price.source: {
                     "as_of": tiers[0].price.as_of and tiers[0].price.as_of.isoformat(),
+                    "checked": tiers[0].price.checked and tiers[0].price.checked.isoformat(),
                     "usd_per_million_tokens": dict(_parts(tiers, service)),
                 }
                 for tiers, service in said
@@ -160,6 +166,16 @@ def _named(model: ModelSettings, pooled: ModelSettings) -> str:
     """A model, with its region where the price is another there."""
     same = len({one.price for one in pooled.endpoints}) == 1
     return model.model if same else f"{model.model} ({model.origin})"
+
+
+def _stale(quote: Quote, rule: StalePrice, at: datetime) -> str | None:
+    """What to do about a price that is too old for its policy; ``None`` if it is not."""
+    if not rule.is_stale(quote, at):
+        return None
+    return (
+        f"Last checked on {rule.checked_on(quote)}, {rule.age_days(quote, at)} days ago, which is"
+        f" stale: {rule.advice(quote, at)}."
+    )
 
 
 def _parts(
@@ -184,7 +200,7 @@ def _print(found: Mapping[str, Any]) -> None:
         if not prices:
             typer.echo(f"{model}: no price is known; `price:` in the policy states one\n")
             continue
-        headings = [f"{source}\n{said['as_of'] or ''}".rstrip() for source, said in prices.items()]
+        headings = ["\n".join(_heading(source, said)) for source, said in prices.items()]
         table = new_table(
             [words("USD per million tokens"), *map(numbers, headings)],
             title=f"{model}, priced by {one['used'] or 'nobody'}",
@@ -193,9 +209,18 @@ def _print(found: Mapping[str, Any]) -> None:
         for part in dict.fromkeys(part for column in columns for part in column):
             table.add_row(part, *(column.get(part, "") for column in columns))
         print_table(table)
-        if one["disagreement"]:
-            typer.echo(one["disagreement"])
+        for said in filter(None, (one["disagreement"], one["stale"])):
+            typer.echo(said)
         typer.echo()
+
+
+def _heading(source: str, said: Mapping[str, Any]) -> Iterator[str]:
+    """A list, since when its price holds, and since when it lies here."""
+    yield source
+    if said["as_of"]:
+        yield f"since {said['as_of']}"
+    if said["checked"]:
+        yield f"checked {said['checked']}"
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[dict[str, str]]:

@@ -18,6 +18,7 @@ from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.policy import PolicyDocument
 from orchestrator.policy.executed import read_tests
 from orchestrator.policy.origins import origins_of, prices_in
+from orchestrator.policy.resolve import stale_price
 from orchestrator.policy.tree import Node, Path, dotted, is_under
 from orchestrator.policy.values import choices, suggestion
 from orchestrator.pricing.currency import USD, Rates, day_of
@@ -28,6 +29,7 @@ from orchestrator.routing.settings import AgreementCheck, Check, ExecutionCheck,
 STRICTEST_FIRST = MappingProxyType(
     {"unknown_price": ("refuse", "estimate", "free"), "server_errors": ("bound", "free")}
 )
+STALE_STRICTEST_FIRST = ("refuse", "estimate", "warn")
 PRICED_BY = ("model", "price", "max_output_tokens")
 
 
@@ -105,6 +107,7 @@ class CrossChecks:
             and not any(self._is_said(("models", name, part)) for part in PRICED_BY)
         }
         self._prices(quotes)
+        self._stale(quotes, at)
         self._affordable(quotes)
         self._judges(quotes)
 
@@ -133,6 +136,13 @@ class CrossChecks:
                 allowed = order.index(getattr(above, name))
                 looser = order.index(getattr(here, name)) > allowed
                 yield (name,), looser, f"write `{order[allowed]}` or remove it"
+        ours, theirs = here.stale_price, above.stale_price
+        if theirs is not None and theirs.after is not None:
+            later = ours is None or ours.after is None or ours.after > theirs.after
+            yield ("stale_price", "after"), later, "lower it or remove it"
+            order = STALE_STRICTEST_FIRST
+            looser = ours is not None and order.index(ours.then) > order.index(theirs.then)
+            yield ("stale_price", "then"), looser, f"write `{theirs.then}` or remove it"
         for name in above.limits.model_fields_set:
             bound, value = getattr(above.limits, name), getattr(here.limits, name)
             yield ("limits", name), value > bound, "lower it or remove it"
@@ -288,6 +298,21 @@ class CrossChecks:
                     f"no price is known for `{model}`, so no budget can hold; add"
                     " `price: {input: 0.10, output: 0.40}` (your provider's USD per million"
                     " tokens), or set `unknown_price: estimate`"
+                )
+                self._report(("models", name, "model"), message)
+
+    def _stale(self, quotes: Mapping[str, Quote | None], at: datetime) -> None:
+        if self.document.stale_price is not None and self.document.stale_price.after is None:
+            self._report(("stale_price",), "lacks `after`; write `stale_price: {after: 90d}`")
+        rule = stale_price(self.document)
+        if rule is None or rule.then != "refuse":
+            return
+        for name, quote in quotes.items():
+            if quote is not None and rule.is_stale(quote, at):
+                message = (
+                    f"the price of `{self.document.models[name].model}` ({quote.source}) was last"
+                    f" checked {rule.age_days(quote, at)} days ago, longer than `stale_price`"
+                    f" allows: {rule.advice(quote, at)}; or set `then: estimate`"
                 )
                 self._report(("models", name, "model"), message)
 

@@ -16,7 +16,13 @@ def price_of(price: PriceDocument | None, rates: Mapping[str, Rates]) -> Price |
     if price is None or price.input is None or price.output is None:
         return None
     more = {part: getattr(price, part) for part in OPTIONAL_PARTS}
-    return Price(input=price.input, output=price.output, rates=rates.get(price.currency), **more)
+    return Price(
+        input=price.input,
+        output=price.output,
+        rates=rates.get(price.currency),
+        checked=price.checked,
+        **more,
+    )
 
 
 def prices_in(name: str, model: ModelDocument) -> Iterator[tuple[Path, PriceDocument]]:

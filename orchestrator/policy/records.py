@@ -21,6 +21,7 @@ from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.tree import Source
 from orchestrator.pricing.currency import Rates
 from orchestrator.pricing.resources import ResourcePrice
+from orchestrator.pricing.staleness import StalePrice
 from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.checks.judge import PROMPT_VERSION
 from orchestrator.routing.settings import StepTable
@@ -64,6 +65,7 @@ class AgentPolicy:
             has it; ``None``: on disk.
         memo_limits: What the memo may hold.
         unknown_price: What a model without a known price means.
+        stale_price: How old a price may be; ``None``: as old as it likes.
         server_errors: What a provider's own error 5xx is booked at.
         keep_bodies: How long prompts and replies are kept; ``None``: until the task completes, or
             30 days after a halt.
@@ -88,6 +90,7 @@ class AgentPolicy:
     memo_store: str | None
     memo_limits: StoreSettings
     unknown_price: UnknownPrice
+    stale_price: StalePrice | None
     server_errors: ServerErrors
     keep_bodies: timedelta | None
     durability: Durability

@@ -35,6 +35,7 @@ from orchestrator.policy.records import AgentPolicy, AuditSettings
 from orchestrator.policy.tree import Node
 from orchestrator.pricing.currency import Foreign, Rates
 from orchestrator.pricing.resources import ResourcePrice
+from orchestrator.pricing.staleness import StalePrice
 from orchestrator.routing.admission import LaneSettings
 from orchestrator.routing.settings import ExecutionCheck, StepSettings, StepTable
 
@@ -64,6 +65,7 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         ),
         resources={name: _resource(one, rates) for name, one in sorted(document.resources.items())},
         unknown_price=document.unknown_price,
+        stale_price=stale_price(document),
         server_errors=document.server_errors,
         keep_bodies=None if keep is None else timedelta(seconds=keep),
         durability=document.durability,
@@ -71,6 +73,14 @@ def resolve(document: PolicyDocument, root: Node) -> AgentPolicy:
         lanes={name: _lane(lane) for name, lane in sorted(document.lanes.items())},
         rates={name: _rate(rate) for name, rate in sorted(document.rates.items())},
     )
+
+
+def stale_price(document: PolicyDocument) -> StalePrice | None:
+    """How old a price may be; ``None`` if nothing is said, or not all of it."""
+    rule = document.stale_price
+    if rule is None or rule.after is None:
+        return None
+    return StalePrice(after_s=rule.after, then=rule.then, checked=rule.checked)
 
 
 def _model(name: str, model: ModelDocument, rates: Mapping[str, Rates]) -> ModelSettings:

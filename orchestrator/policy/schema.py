@@ -36,10 +36,10 @@ def policy_schema_text() -> str:
 
 def _property(key: Key) -> dict[str, Any]:
     below = policy_schema(key.holds) if isinstance(key.holds, type) else dict(key.holds.schema)
-    if isinstance(key.holds, type) and key.holds.may_be_off:
-        below = {"anyOf": [below, {"enum": ["off", False]}]}
     if isinstance(key.holds, type) and key.holds.text_is_main:
         below = {"anyOf": [below, below["properties"][key.holds.main]]}
+    if isinstance(key.holds, type) and key.holds.may_be_off:
+        below = {"anyOf": [below, {"enum": ["off", False]}]}
     if key.many == "list":
         below = {"type": "array", "items": below, "minItems": 1, "uniqueItems": True}
     elif key.many == "named":

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 
 import genai_prices
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, StartDateConstraint, TieredPrices
 
-from orchestrator.pricing.listing import Listing, tiers
+from orchestrator.pricing.listing import Listing, tiers, written_on
 from orchestrator.pricing.names import ModelName
 
 _SOURCE = f"genai-prices {genai_prices.__version__}"
@@ -33,6 +34,15 @@ _PARTS: Mapping[str, str] = MappingProxyType(
 )
 _REQUESTS_PER_FEE = 1000
 
+# What the list calls a way of being served -> the service tier it is here.
+_SERVICE_TIERS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("processing", "batch"): "batch",
+        ("service_tier", "flex"): "flex",
+        ("service_tier", "priority"): "priority",
+    }
+)
+
 
 class GenaiPrices:
     """Looks models up in the list that is bundled with ``genai-prices``."""
@@ -40,6 +50,7 @@ class GenaiPrices:
     def __init__(self) -> None:
         """Load the list (about 0.2 s)."""
         self._snapshot: DataSnapshot = get_snapshot()
+        self._checked = written_on(Path(genai_prices.__file__))
 
     def provider_at(self, api_base: str) -> str | None:
         """The provider that answers at ``api_base``; ``None`` if the list knows none there."""
@@ -54,21 +65,18 @@ class GenaiPrices:
         if info is None:
             return None
         price, as_of = _active(info, at)
-        table: dict[int, dict[str, Decimal]] = {0: {}}
-        for key, part in _PARTS.items():
-            match getattr(price, key):
-                case Decimal() as flat:
-                    table[0][part] = flat
-                case TieredPrices(base=base, tiers=steps):
-                    table[0][part] = base
-                    for step in steps:
-                        table.setdefault(step.start, {})[part] = step.price
-        built = tiers(table, source=_SOURCE, as_of=as_of)
+        table = _table(price)
+        built = tiers(table, source=_SOURCE, as_of=as_of, checked=self._checked)
         if built is None:
             return None
         fee = price.requests_kcount
+        service = {
+            tier: tiers(changed, source=_SOURCE, as_of=as_of, checked=self._checked)
+            for tier, changed in _variants(info, table, at)
+        }
         return Listing(
             tiers=built,
+            service_tiers={tier: priced for tier, priced in service.items() if priced},
             request_fee=fee / _REQUESTS_PER_FEE if isinstance(fee, Decimal) else Decimal(0),
             context_window=info.context_window,
         )
@@ -83,6 +91,39 @@ class GenaiPrices:
         except LookupError:
             return None
         return info
+
+
+def _table(price: ModelPrice) -> dict[int, dict[str, Decimal]]:
+    """Prices by part, by the input tokens above which they apply."""
+    table: dict[int, dict[str, Decimal]] = {0: {}}
+    for key, part in _PARTS.items():
+        match getattr(price, key):
+            case Decimal() as flat:
+                table[0][part] = flat
+            case TieredPrices(base=base, tiers=steps):
+                table[0][part] = base
+                for step in steps:
+                    table.setdefault(step.start, {})[part] = step.price
+    return table
+
+
+def _variants(
+    info: ModelInfo, table: Mapping[int, Mapping[str, Decimal]], at: datetime
+) -> Iterator[tuple[str, dict[int, dict[str, Decimal]]]]:
+    """The prices of each service tier: those parts that it names, and the rest as ever."""
+    for variant in info.price_variants or ():
+        # One that asks for more than a tier is a price of something else.
+        named, *more = variant.when.items()
+        tier = None if more else _SERVICE_TIERS.get(named)
+        if tier is None or not (variant.constraint is None or variant.constraint.active(at)):
+            continue
+        own = _table(variant.prices)
+        changed = own[0].keys()
+        kept = {
+            above: {part: value for part, value in parts.items() if part not in changed}
+            for above, parts in table.items()
+        }
+        yield tier, {above: kept.get(above, {}) | own.get(above, {}) for above in {*kept, *own}}
 
 
 def _active(info: ModelInfo, at: datetime) -> tuple[ModelPrice, date | None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from orchestrator.pricing.price import OPTIONAL_PARTS, PARTS, REQUIRED_PARTS, Price
@@ -39,11 +40,15 @@ class Listing:
 
     def price_above(self, input_tokens: int) -> Price:
         """The price of a request with more than so many input tokens."""
-        return next(t.price for t in reversed(self.tiers) if t.above <= input_tokens)
+        return _price_above(self.tiers, input_tokens)
 
 
 def tiers(
-    table: Mapping[int, Mapping[str, Decimal]], *, source: str, as_of: date | None = None
+    table: Mapping[int, Mapping[str, Decimal]],
+    *,
+    source: str,
+    checked: date | None = None,
+    as_of: date | None = None,
 ) -> tuple[Tier, ...] | None:
     """Prices per million tokens, by the input tokens above which they apply, as tiers.
 
@@ -62,8 +67,13 @@ def tiers(
         if known.get("reasoning") == known["output"]:
             # Said twice, not priced apart: it has to follow the output into dearer tiers.
             del known["reasoning"]
-        built.append(Tier(above, Price(**known, source=source, as_of=as_of)))
+        built.append(Tier(above, Price(**known, source=source, as_of=as_of, checked=checked)))
     return tuple(built) if built and built[0].above == 0 else None
+
+
+def written_on(file: Path) -> date:
+    """The day on which a price list was written here: it is that old at least."""
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
 
 
 def completed(first: Listing, second: Listing) -> Listing:
@@ -108,13 +118,23 @@ def disagreement(first: Listing, second: Listing) -> str | None:
 
 
 def _differences(first: Listing, second: Listing) -> Iterator[str]:
-    for above in sorted({t.above for t in (*first.tiers, *second.tiers)}):
-        ours, theirs = first.price_above(above), second.price_above(above)
-        for part in PARTS:
-            if _differ(ours, theirs, part):
-                a, b = getattr(ours, part), getattr(theirs, part)
-                place = f" above {above} input tokens" if above else ""
-                yield f"{part}{place} {a.normalize():f} and {b.normalize():f}"
+    both = sorted(first.service_tiers.keys() & second.service_tiers.keys())
+    for tier in ("", *both):
+        one = first.service_tiers[tier] if tier else first.tiers
+        other = second.service_tiers[tier] if tier else second.tiers
+        for above in sorted({t.above for t in (*one, *other)}):
+            ours, theirs = _price_above(one, above), _price_above(other, above)
+            for part in PARTS:
+                if _differ(ours, theirs, part):
+                    a, b = getattr(ours, part), getattr(theirs, part)
+                    place = f" above {above} input tokens" if above else ""
+                    said = f"{tier} {part}{place}".lstrip()
+                    yield f"{said} {a.normalize():f} and {b.normalize():f}"
+
+
+def _price_above(tiers: Sequence[Tier], input_tokens: int) -> Price:
+    """The price of a request with more than so many input tokens."""
+    return next(t.price for t in reversed(tiers) if t.above <= input_tokens)
 
 
 def _differ(ours: Price, theirs: Price, part: str) -> bool:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.core.usage import STANDARD
-from orchestrator.pricing.listing import Listing, tiers
+from orchestrator.pricing.listing import Listing, tiers, written_on
 from orchestrator.pricing.names import ModelName
 
 _FILE = "model_prices_and_context_window_backup.json"
@@ -63,6 +63,7 @@ class LitellmPrices:
             message = "litellm has no directory to read its price map from; install it anew."
             raise FileNotFoundError(message)
         path = Path(spec.submodule_search_locations[0]) / _FILE
+        self._checked = written_on(path)
         self._entries: dict[str, Any] = json.loads(path.read_bytes(), parse_float=Decimal)
 
     def listing(self, name: ModelName) -> Listing | None:
@@ -71,10 +72,13 @@ class LitellmPrices:
         if entry is None:
             return None
         tables = _tables(entry)
-        built = tiers(tables.pop(STANDARD), source=self._source)
+        built = tiers(tables.pop(STANDARD), source=self._source, checked=self._checked)
         if built is None:
             return None
-        service = {tier: tiers(table, source=self._source) for tier, table in tables.items()}
+        service = {
+            tier: tiers(table, source=self._source, checked=self._checked)
+            for tier, table in tables.items()
+        }
         return Listing(
             tiers=built,
             service_tiers={tier: priced for tier, priced in service.items() if priced},

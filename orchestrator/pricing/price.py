@@ -22,6 +22,9 @@ OPTIONAL_PARTS = (
 )
 PARTS = (*REQUIRED_PARTS, *OPTIONAL_PARTS)
 
+OWN = "policy"
+"""The source of a price that a policy states; a rate may stand behind it."""
+
 # What providers charge for tokens that their cache keeps for an hour, where no list says.
 _HOUR_CACHE_TIMES_INPUT = 2
 
@@ -44,6 +47,7 @@ class Price:
         output_image: Images in the output; ``None``: as ``output``.
         source: Where it comes from (``policy``, ``genai-prices 0.2.3``).
         as_of: The day from which it holds, if known.
+        checked: The day on which it was last looked at, if known.
         rates: Of the currency that the parts are in, if that is not USD: :meth:`on` makes it USD.
     """
 
@@ -57,8 +61,9 @@ class Price:
     input_image: Decimal | None = None
     output_audio: Decimal | None = None
     output_image: Decimal | None = None
-    source: str = "policy"
+    source: str = OWN
     as_of: date | None = None
+    checked: date | None = None
     rates: Rates | None = None
 
     def __post_init__(self) -> None:

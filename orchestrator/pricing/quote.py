@@ -9,7 +9,7 @@ from decimal import Decimal, localcontext
 
 from orchestrator.core.money import EXACT, Money
 from orchestrator.core.usage import STANDARD, Usage
-from orchestrator.pricing.price import Price
+from orchestrator.pricing.price import OWN, Price
 
 _PER_MILLION = -6
 
@@ -48,6 +48,7 @@ class Quote:
         disagreement: What the price lists say differently, by more than 1 %; ``None`` if they
             agree, or if fewer than two know the model.
         assumed: Whether no source knows the price, so that costs are estimates.
+        stale: Whether the price is so old that costs are estimates.
         asked_tier: The service tier that the request asks for.
         hour_cache: Whether the request asks the provider to keep parts of it for an hour.
         media: Whether the request holds more than text.
@@ -60,6 +61,7 @@ class Quote:
     max_output_tokens: int | None = None
     disagreement: str | None = None
     assumed: bool = False
+    stale: bool = False
     asked_tier: str = STANDARD
     hour_cache: bool = False
     media: bool = False
@@ -84,7 +86,7 @@ class Quote:
 
         A price in the policy is that of whatever the policy's own provider serves.
         """
-        return tier == STANDARD or tier in self.service_tiers or self.source.startswith("policy")
+        return tier == STANDARD or tier in self.service_tiers or self.source.startswith(OWN)
 
     def cost(self, usage: Usage) -> Money:
         """What ``usage`` costs, exact, rounded up once to whole nano-dollars.

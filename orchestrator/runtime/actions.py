@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core.money import Money
@@ -11,6 +12,7 @@ from orchestrator.core.usage import STANDARD
 from orchestrator.models.settings import ModelSettings
 from orchestrator.policy.records import UnknownPrice
 from orchestrator.pricing.quote import ASSUMED_CONTEXT_WINDOW, Quote, assumed_quote
+from orchestrator.pricing.staleness import StalePrice
 from orchestrator.pricing.tokens import input_token_bound
 from orchestrator.routing.candidates import Candidate, estimate_input_tokens, order_candidates
 from orchestrator.runtime.request import AskRequest
@@ -73,11 +75,15 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
     policy = run.policy
     names = names or policy.steps[request.step].models or tuple(policy.models)
     now = run.clock.now()
+    rule = policy.stale_price
     models = [one for name in names for one in policy.models[name].endpoints]
     quotes = {
         one: run.services.prices.quote(one.model, override=one.price, at=now, api_base=one.api_base)
         for one in models
     }
+    stale = {one for one in models if _is_stale(rule, quotes[one], now)}
+    if rule is not None and rule.then == "refuse":
+        models = [one for one in models if one not in stale]
     input_bound = input_token_bound(request.messages, request.tools, request.schema)
     hour = _keeps_an_hour([request.messages, request.tools, request.parameters])
     quotes = {
@@ -88,6 +94,7 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
             media=input_bound is None,
             context_window=one.context_window or quote.context_window,
             asked_tier=one.service_tier or STANDARD,
+            stale=rule is not None and rule.then == "estimate" and one in stale,
         )
         for one, quote in quotes.items()
     }
@@ -109,6 +116,10 @@ def actions(run: TaskRun, request: AskRequest, names: Sequence[str] = ()) -> tup
         for candidate in ordered
     )
     return _by_model(action for action in found if action is not None)
+
+
+def _is_stale(rule: StalePrice | None, quote: Quote | None, now: datetime) -> bool:
+    return rule is not None and quote is not None and rule.is_stale(quote, now)
 
 
 def _by_model(found: Iterable[Action]) -> tuple[Action, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +17,13 @@ from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.halt import Halt, Halted
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import AttemptEnd, BudgetShort, TaskSignalled
+from orchestrator.ledger.records import (
+    AttemptEnd,
+    AttemptIntent,
+    BudgetShort,
+    Demand,
+    TaskSignalled,
+)
 from orchestrator.ledger.validation import MAX_NANO
 from orchestrator.pricing.currency import day_of
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
@@ -145,6 +151,33 @@ def _price_of(run: TaskRun, resource: str) -> ResourcePrice:
     return price
 
 
+class _HeldByOthers(Exception):  # noqa: N818 - names the fact
+    """What a charge needs is there, but others hold it."""
+
+
+async def _hold(
+    run: TaskRun, intent: AttemptIntent, demands: Sequence[Demand], slot: Slot, wait_s: float
+) -> AttemptIntent:
+    """Hold what was used, waiting no longer than ``wait_s`` for money that others hold.
+
+    Raises:
+        BudgetShort: If a budget cannot serve it.
+        _HeldByOthers: If that was waited for in vain.
+    """
+    try:
+        async with slot.during("waiting", min(wait_s, run.deadline.remaining_s)):
+            await run.ledger.reserve(intent, demands)
+    except TimeoutError:
+        # Others hold the money, or the store is slow: without waiting, the ledger says which.
+        intent = replace(intent, attempt_id=new_attempt_id())
+        try:
+            at_once = [replace(one, may_wait=False) for one in demands]
+            await run.ledger.reserve(intent, at_once)
+        except BudgetShort as short:
+            raise _HeldByOthers from short
+    return intent
+
+
 async def _book(
     run: TaskRun, use: Use, slot: Slot, wait_s: float, *, is_known: bool
 ) -> Halt | None:
@@ -154,9 +187,8 @@ async def _book(
     await give_way()
     try:
         try:
-            async with slot.during("waiting", min(wait_s, run.deadline.remaining_s)):
-                await run.ledger.reserve(intent, demands)
-        except (BudgetShort, TimeoutError) as error:
+            intent = await _hold(run, intent, demands, slot, wait_s)
+        except (BudgetShort, _HeldByOthers) as error:
             if isinstance(error, BudgetShort):
                 halt = budget_halt(error, need=use.price, step=use.step)
                 halt = asked(run, halt, use.price, is_used=True)

@@ -49,6 +49,19 @@ SHOWN = {
     "finish_in_time": [
         "completed for $0.002673 after 18 notes: It is the moon.",
     ],
+    "all_costs": [
+        "completed: A sum of squares.",
+        "  answer                   $0.000031 (known)",
+        r"  resource:cpu_second      $\d.* (known)",
+        "  resource:egress:eu->asia $0.008 (known)",
+        "  resource:egress:eu->us   $0.008 (known)",
+        "  resource:gib_month       $0.0115 (known)",
+        r"  resource:gib_second      $\d.* (known)",
+        r"  resource:gpu_second      $\d.* (estimated)",
+        "  resource:human_minute    $1.62 (known)",
+        "  tool:search              $0.005 (known)",
+        r"  in all $\d.*, the sum of its parts",
+    ],
     "tools": [
         "  searching for tides",
         "halted before tool:search",
@@ -102,7 +115,9 @@ def test_the_tests_that_are_an_example_pass():
     assert "4 passed" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("name", ["policy.yaml", "budget_per_user.yaml", "tools.yaml"])
+@pytest.mark.parametrize(
+    "name", ["policy.yaml", "budget_per_user.yaml", "tools.yaml", "all_costs.yaml"]
+)
 def test_their_policies_hold(name: str):
     assert load_policy(EXAMPLES / name).everyone.team == "examples"
 

@@ -1,4 +1,4 @@
-"""Usage records of nine providers, priced by hand from the rules on their price pages.
+"""Usage records of ten providers, priced by hand from the rules on their price pages.
 
 A price of 1 USD per million tokens is 1,000 nano-dollars per token. The records are written for
 this test, from the providers' documentation of their usage fields; none comes from a real account.
@@ -29,6 +29,17 @@ OPENAI = [
         "openai/gpt-5",
         Usage(2048, 500, 1024, tier="priority"),
         1024 * 2_500 + 1024 * 250 + 500 * 20_000,
+    ),
+    # A tier has its own price for what is read from the cache.
+    (
+        "openai/gpt-5",
+        Usage(4096, 100, 3072, tier="flex"),
+        1024 * 625 + 3072 * 625 // 10 + 100 * 5_000,
+    ),
+    (
+        "openai/gpt-5",
+        Usage(4096, 100, 3072, tier="batch"),
+        1024 * 625 + 3072 * 625 // 10 + 100 * 5_000,
     ),
     ("openai/gpt-5-mini", Usage(1000, 500, tier="priority"), 1000 * 450 + 500 * 3_600),
     ("openai/o3", Usage(700, 900, reasoning_tokens=800, tier="flex"), 700 * 1_000 + 900 * 4_000),
@@ -81,6 +92,19 @@ ANTHROPIC = [
         1500 * 2_500 + 500 * 250 + 1000 * 12_500,
     ),
 ]
+# A batch costs half of everything: of each cache, and of long context too.
+ANTHROPIC_BATCH = [
+    (
+        "anthropic/claude-sonnet-4-5",
+        Usage(10_000, 500, 8000, 1500, cache_write_hour_tokens=1000, tier="batch"),
+        500 * 1_500 + 8000 * 150 + 500 * 1_875 + 1000 * 3_000 + 500 * 7_500,
+    ),
+    (
+        "anthropic/claude-sonnet-4-5",
+        Usage(250_000, 1000, tier="batch"),
+        250_000 * 3_000 + 1000 * 11_250,
+    ),
+]
 GEMINI = [
     # Thoughts are output.
     (
@@ -96,6 +120,12 @@ GEMINI = [
         300_000 * 4_500 + 10 * 27_000,
     ),
     ("gemini/gemini-2.5-flash", Usage(100, 100, tier="batch"), 100 * 150 + 100 * 1_250),
+    (
+        "gemini/gemini-2.5-flash",
+        Usage(2000, 100, input_audio_tokens=1500, tier="batch"),
+        500 * 150 + 1500 * 500 + 100 * 1_250,
+    ),
+    ("gemini/gemini-2.5-pro", Usage(300_000, 10, tier="batch"), 300_000 * 1_250 + 10 * 7_500),
     (
         "gemini/gemini-2.5-flash",
         Usage(2000, 100, input_audio_tokens=1500),
@@ -116,6 +146,7 @@ GEMINI = [
 MISTRAL = [
     ("mistral/mistral-small-latest", Usage(1000, 1000), 1000 * 150 + 1000 * 600),
     ("mistral/mistral-small-latest", Usage(1000, 10, 900), 100 * 150 + 900 * 15 + 10 * 600),
+    ("mistral/mistral-small-latest", Usage(1000, 1000, tier="batch"), 1000 * 75 + 1000 * 300),
     ("mistral/codestral-latest", Usage(333, 77), 333 * 300 + 77 * 900),
 ]
 BEDROCK = [
@@ -141,13 +172,18 @@ OTHERS = [
     # A fee for each request, by the smallest search context.
     ("perplexity/sonar", Usage(100, 100), 100 * 1_000 + 100 * 1_000 + 12_000_000),
 ]
-INVOICES = [*OPENAI, *AZURE, *ANTHROPIC, *GEMINI, *MISTRAL, *BEDROCK, *OTHERS]
+INVOICES = [*OPENAI, *AZURE, *ANTHROPIC, *ANTHROPIC_BATCH, *GEMINI, *MISTRAL, *BEDROCK, *OTHERS]
 
-DIFFERING = {
-    "anthropic/claude-sonnet-4-5": "input above 200000 input tokens 6 and 3",
-    "mistral/mistral-large-latest": "input 2 and 0.5; output 6 and 1.5",
-    "deepseek/deepseek-chat": "output 1.1 and 0.42",
-}
+DIFFERING = [
+    ("anthropic/claude-sonnet-4-5", AT, "input above 200000 input tokens 6 and 3"),
+    ("anthropic/claude-sonnet-4-5", AT, "batch input above 200000 input tokens 3 and 1.5"),
+    ("gemini/gemini-2.5-pro", AT, "batch input above 200000 input tokens 1.25 and 0.625"),
+    ("mistral/mistral-large-latest", AT, "input 2 and 0.5; output 6 and 1.5"),
+    ("deepseek/deepseek-chat", PEAK, "input 0.27 and 0.28; output 1.1 and 0.42"),
+    ("deepseek/deepseek-chat", OFF_PEAK, "input 0.135 and 0.28; output 0.55 and 0.42"),
+    ("deepseek/deepseek-reasoner", PEAK, "input 0.55 and 0.28; output 2.19 and 0.42"),
+    ("deepseek/deepseek-reasoner", OFF_PEAK, "input 0.135 and 0.28; output 0.55 and 0.42"),
+]
 """Where the two price lists contradict each other, among the models of these providers."""
 
 
@@ -170,9 +206,17 @@ def test_an_invoice_is_exact(book: PriceBook, model: str, usage: Usage, nano: in
     assert quote.cost(usage) == Money(nano)
 
 
-@pytest.mark.parametrize(("model", "words"), DIFFERING.items())
-def test_where_the_lists_differ_a_quote_says_how(book: PriceBook, model: str, words: str):
-    quote = book.quote(model, override=None, at=AT)
+def test_no_difference_among_them_is_missing_from_the_list(book: PriceBook):
+    quotes = {model: book.quote(model, override=None, at=AT) for model, *_ in INVOICES}
+    listed = {model for model, *_ in DIFFERING}
+    assert {model for model, quote in quotes.items() if quote and quote.disagreement} <= listed
+
+
+@pytest.mark.parametrize(("model", "at", "words"), DIFFERING)
+def test_where_the_lists_differ_a_quote_says_how(
+    book: PriceBook, model: str, at: datetime, words: str
+):
+    quote = book.quote(model, override=None, at=at)
 
     assert quote is not None
     assert quote.disagreement is not None
@@ -199,10 +243,18 @@ def test_a_tier_without_a_price_is_priced_as_the_standard_one_and_not_called_kno
 
 
 @pytest.mark.parametrize(
-    ("at", "nano"), [(PEAK, 100 * 270 + 100 * 1_100), (OFF_PEAK, 100 * 135 + 100 * 550)]
+    ("model", "at", "nano"),
+    [
+        ("chat", PEAK, 60 * 270 + 40 * 70 + 100 * 1_100),
+        ("chat", OFF_PEAK, 60 * 135 + 40 * 35 + 100 * 550),
+        ("reasoner", PEAK, 60 * 550 + 40 * 140 + 100 * 2_190),
+        ("reasoner", OFF_PEAK, 60 * 135 + 40 * 35 + 100 * 550),
+    ],
 )
-def test_an_off_peak_hour_has_a_price_of_its_own(book: PriceBook, at: datetime, nano: int):
-    quote = book.quote("deepseek/deepseek-chat", override=None, at=at)
+def test_an_off_peak_hour_has_a_price_of_its_own(
+    book: PriceBook, model: str, at: datetime, nano: int
+):
+    quote = book.quote(f"deepseek/deepseek-{model}", override=None, at=at)
 
     assert quote is not None
-    assert quote.cost(Usage(100, 100)) == Money(nano)
+    assert quote.cost(Usage(100, 100, 40)) == Money(nano)

@@ -120,6 +120,16 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def stage_on_each_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stage:
+    """A module whose fixture ``stage`` is this one plays on both stores."""
+    monkeypatch.chdir(tmp_path)
+    elsewhere = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Stage(tmp_path, elsewhere)
+
+
 @pytest.fixture
 def invoked() -> Callable[..., Any]:
     """Runs a command of the command line, which starts a loop of its own, beside this one."""

@@ -14,7 +14,6 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
 from orchestrator import Money, current_task, step, tool_cost
-from orchestrator.ledger.sqlite_reading import SqliteReader
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
 
 PRICES = """
@@ -28,6 +27,11 @@ resources:
 
 class State(TypedDict, total=False):
     out: str
+
+
+@pytest.fixture
+def stage(stage_on_each_store):
+    return stage_on_each_store
 
 
 def graph_of(node):
@@ -55,9 +59,7 @@ async def test_a_charge_stands_in_the_ledger_under_its_resource(stage, is_sync):
         ("resource:egress:eu->us", Money.from_usd("0.03"), "known"),
         ("resource:gib_second", Money(46), "known"),
     ]
-    with SqliteReader(stage.folder / "ledger.db") as reader:
-        rows = list(reader.attempts())
-    assert [(row.kind, row.model, row.price_source) for row in rows] == [
+    assert [(row.kind, row.model, row.price_source) for row in stage.rows()] == [
         ("resource", "egress:eu->us", "policy: 1.5 units"),
         ("resource", "gib_second", "policy: 10 units"),
     ]
@@ -99,8 +101,7 @@ async def test_what_no_budget_can_serve_is_booked_above_it_and_halts(stage):
     assert (halted.halt.reason, halted.halt.step) == ("budget", "resource:egress:eu->us")
     assert halted.cost.total == Money.from_usd("0.06")
     assert stage.asked == []
-    with SqliteReader(stage.folder / "ledger.db") as reader:
-        assert [row.overrun for row in reader.attempts()] == [Money.ZERO, Money.from_usd("0.04")]
+    assert [row.overrun for row in stage.rows()] == [Money.ZERO, Money.from_usd("0.04")]
     async with stage.orchestrator(PRICES + budget) as orchestrator:
         done = await orchestrator.resume("t", graph=graph_of(node))
     assert done.output == {"out": "ok"}
@@ -154,6 +155,19 @@ async def test_a_charge_waits_behind_nobody_who_waits_for_money(stage):
     work.start()
     result = await asyncio.wait_for(asyncio.wrap_future(done), 60)
     assert result.halt.reason == "budget"
+
+
+async def test_a_store_that_is_slow_is_not_taken_for_a_budget_that_is_short(stage, monkeypatch):
+    monkeypatch.setattr("orchestrator.runtime.charges.WAIT_ON_LOOP_S", 0.0)
+
+    async def node(state: State) -> State:
+        current_task().charge("egress:eu->us", 1)
+        return {}
+
+    result = await run(stage, node, "budgets: {task: {limit: 0.02 USD}}")
+    assert result.status == "completed", result.halt
+    assert result.cost.total == Money.from_usd("0.02")
+    assert {row.overrun for row in stage.rows()} == {Money.ZERO}
 
 
 def works_and_fails():

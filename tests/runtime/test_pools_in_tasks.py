@@ -7,7 +7,6 @@ from langgraph.graph import START, StateGraph
 
 from orchestrator import step
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.factory import reader_from_url
 from orchestrator.models.pools import Pools
 from orchestrator.models.protocol import Completion, ModelCallError
 from orchestrator.policy.load import load_policy
@@ -49,14 +48,6 @@ def _keys(monkeypatch):
         monkeypatch.setenv(key, "secret-key-1")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def stores(request, stage):
-    """The stage, with its ledger on either store."""
-    if request.param == "postgres":
-        stage.elsewhere = request.getfixturevalue("postgres_url")
-    return stage
-
-
 class Provider:
     """Answers, but where it is told to fail; notes who was asked."""
 
@@ -85,11 +76,6 @@ async def run(stage, provider, models=KEYS, clock=None, **how):
         return await orchestrator.run(GRAPH, {}, agent="a", **how)
 
 
-def rows(stage):
-    with reader_from_url(stage.store) as reader:
-        return list(reader.attempts())
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -101,15 +87,16 @@ def rows(stage):
     ],
     ids=lambda error: f"{error.kind} {error.retry_after_s or ''}",
 )
-async def test_another_key_answers_at_once_where_one_fails(stores, error):
-    settings = load_policy(stores.policy(models=KEYS)).everyone.models["small"]
+async def test_another_key_answers_at_once_where_one_fails(stage_on_each_store, error):
+    stage = stage_on_each_store
+    settings = load_policy(stage.policy(models=KEYS)).everyone.models["small"]
     first = Pools(FakeClock()).ordered(settings.endpoints, "t")[0].origin
     provider, clock = Provider(), FakeClock()
     provider.failing[first] = error
-    result = await run(stores, provider, clock=clock, task_id="t")
+    result = await run(stage, provider, clock=clock, task_id="t")
     assert result.status == "completed", result
     assert clock.monotonic() == 0  # nobody waited
-    booked = rows(stores)
+    booked = stage.rows()
     assert [row.origin for row in booked] == provider.asked
     assert provider.asked[0] == first
     assert [row.kind for row in booked].count("retry") == provider.asked.count(first)
@@ -125,7 +112,7 @@ async def test_a_task_stays_where_its_region_answers_and_pays_the_price_there(st
         assert result.status == "completed"
     price = {"eu/KEY_A": 20_000, "us/KEY_B": 40_000}
     held = {}
-    for row in rows(stage):
+    for row in stage.rows():
         assert row.cost.nano == price[row.origin]
         held.setdefault(row.task_id, set()).add(row.origin)
     assert {len(origins) for origins in held.values()} == {1}

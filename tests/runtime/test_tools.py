@@ -10,13 +10,17 @@ from langgraph.types import interrupt
 
 from orchestrator import Fenced, Money, step, tool_cost
 from orchestrator.core.events import AttemptEnded, ToolFailed
-from orchestrator.ledger.sqlite_reading import SqliteReader
 
 CENT = Money.from_usd("0.01")
 
 
 class State(TypedDict, total=False):
     out: str
+
+
+@pytest.fixture
+def stage(stage_on_each_store):
+    return stage_on_each_store
 
 
 def graph_of(node):
@@ -65,8 +69,7 @@ async def test_a_call_is_paid_and_stands_in_the_ledger_under_its_name(stage):
     assert result.output == {"out": "found"}
     assert of_tools(result) == [("tool:search_web", CENT, "known")]
     assert result.cost.total == CENT
-    with SqliteReader(stage.folder / "ledger.db") as reader:
-        (row,) = reader.attempts()
+    (row,) = stage.rows()
     assert (row.kind, row.model, row.cost, row.price_source) == ("tool", "search_web", CENT, "code")
     (ended,) = [event for event in stage.events if isinstance(event, AttemptEnded)]
     assert (ended.kind, ended.cost) == ("tool", CENT)
@@ -357,8 +360,7 @@ async def test_outside_of_a_task_it_is_a_function_or_a_task_of_its_own(stage):
             plain()
         assert await asyncio.to_thread(plain) == "plain"
     assert plain() == "plain"
-    with SqliteReader(stage.folder / "ledger.db") as reader:
-        assert [row.step for row in reader.attempts()] == ["tool:search_web", "tool:plain"]
+    assert [row.step for row in stage.rows()] == ["tool:search_web", "tool:plain"]
 
 
 def test_mistakes_are_told_together():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
@@ -12,6 +13,7 @@ from orchestrator.policy.forms import (
     ADDRESS,
     COUNT,
     CURRENCY,
+    DAY,
     MODEL,
     NAME,
     PRICE,
@@ -52,6 +54,9 @@ class PriceDocument(Document):
     )
     output_image: Annotated[Decimal | None, PRICE] = key(
         "Images in the output; as `output` unless given.", example="30"
+    )
+    checked: Annotated[date | None, DAY] = key(
+        "The day on which you looked these prices up, for `stale_price`."
     )
     currency: Annotated[str, CURRENCY] = key(
         "The currency of these prices; another than USD needs a rate under `currencies:`.",

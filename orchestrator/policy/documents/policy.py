@@ -24,6 +24,7 @@ from orchestrator.policy.documents.models import ModelDocument
 from orchestrator.policy.documents.steps import StepDocument
 from orchestrator.policy.documents.tools import ResourceDocument, ToolDocument
 from orchestrator.policy.forms import (
+    DAY,
     DURATION,
     FOREIGN,
     HOLDER,
@@ -37,6 +38,30 @@ from orchestrator.policy.values import off_is_nothing
 
 DEFAULT_STALE_RATE_S = 400 * 86_400.0
 """A rate for each year, and a month to write the next one."""
+
+
+class StalePriceDocument(Document):
+    """``stale_price:``: what becomes of prices that nobody looked at for long."""
+
+    after: Annotated[float | None, DURATION] = key(
+        "The age at which one is stale. Required.", example="90d"
+    )
+    then: Annotated[Literal["refuse", "estimate", "warn"], words("refuse", "estimate", "warn")] = (
+        key(
+            "`refuse`: the model is not asked. `estimate`: its costs are booked as estimates."
+            " `warn`: `orchestrator doctor` and `prices` say so, and nothing else.",
+            default="warn",
+            shown="warn",
+        )
+    )
+    checked: Annotated[date | None, DAY] = key(
+        "The day on which somebody last compared the price lists with what providers publish;"
+        " without it they are as old as their files."
+    )
+
+    main: ClassVar[str] = "after"
+    text_is_main: ClassVar[bool] = True
+    may_be_off: ClassVar[bool] = True
 
 
 class AgentDocument(Document):
@@ -67,6 +92,9 @@ class AgentDocument(Document):
         " it as `free`.",
         default="refuse",
         shown="refuse",
+    )
+    stale_price: Annotated[StalePriceDocument | None, BeforeValidator(off_is_nothing)] = key(
+        "Prices that nobody looked at for long."
     )
     server_errors: Annotated[Literal["free", "bound"], words("free", "bound")] = key(
         "What an error 5xx with the provider's own message is booked at: nothing, or the most the"
