@@ -216,6 +216,9 @@ def _entry(facts: list[Any], reply: bytes) -> Entry:
     if texts and set(map(type, texts)) != {str}:
         message = "names that are no text"
         raise TypeError(message)
+    if any("\0" in text for text in (model, *labels)):
+        message = "names that no ledger can hold"
+        raise ValueError(message)
     if not (
         0 <= cost_nano <= MAX_COST_NANO
         and tokens >= 0

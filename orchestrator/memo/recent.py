@@ -4,8 +4,9 @@ A read from SQLite drops and retakes the interpreter's lock several times; with 
 makes one hit in a hundred take milliseconds. So a row is kept together with a token that lies in
 memory shared by all processes of the store. Whoever writes changes the token *after* its commit; a
 reader takes the token *before* it reads. So a row with the present token is the present row. Keys
-are spread over many tokens, so that a write hides few other rows; and in each token every process
-changes a slot of its own, so that no change is lost under another.
+are spread over many tokens, so that a write hides few other rows; and in each token a process
+changes one slot, drawn by lot, so that no change is lost under another. Should two have drawn the
+same, who finds that another wrote meanwhile believes nothing of its own.
 
 A writer that is killed between commit and token leaves others at most :data:`VALID_S` behind.
 """
@@ -86,8 +87,11 @@ class Recent:
             value: What was written.
             valid_s: Seconds for which it is there.
         """
+        is_alone = self.token(name) == before
         mark = self._mark(_start(name))
-        # Had anyone else written meanwhile, the token is another one, and this row not found.
+        if not is_alone:
+            return
+        # Whoever writes from here on makes the token another one, and this row is not found.
         after = before[: self._slot] + mark + before[self._slot + _SLOT_BYTES :]
         self.keep(name, after, value, valid_s)
 

@@ -72,9 +72,10 @@ def test_memory_is_bounded(tmp_path):
     rows.close()
 
 
-def test_a_row_just_written_is_kept_unless_someone_else_wrote_meanwhile(tmp_path):
+@pytest.mark.parametrize("slots", [(0, 8), (8, 8)])
+def test_a_row_just_written_is_kept_unless_someone_else_wrote_meanwhile(tmp_path, slots):
     one, other = Recent(tmp_path / "written"), Recent(tmp_path / "written")
-    one._slot, other._slot = 0, 8
+    one._slot, other._slot = slots
     before = one.token(KEY)
     one.written(KEY, before, b"mine", 60.0)
     assert one.find(KEY) == b"mine"

@@ -205,6 +205,22 @@ async def test_an_entry_whose_reply_cannot_be_read_is_paid_for_once_more(stage, 
     assert "'plan' cannot be read" in fault.error
 
 
+@pytest.mark.parametrize("facts", [{"model": "a\0b"}, {"labels": frozenset({"a\0b"})}])
+async def test_an_entry_that_no_ledger_can_hold_is_paid_for_once_more(stage, facts):
+    async with stage.orchestrator(MEMO) as orchestrator:
+        await stage.ask(orchestrator)
+    store = DiskStore(stage.folder / "memo")
+    store.open()
+    for key in store.scan():
+        store.put(key, encode(decode(store.get(key), key)._replace(**facts)), keep_for_s=60.0)
+    store.close()
+    async with stage.orchestrator(MEMO) as orchestrator:
+        results = [await stage.ask(orchestrator) for _ in range(3)]
+    assert [one.status for one in results] == ["completed"] * 3, results[0].error
+    assert [one.output["from_memo"] for one in results] == [False, True, True]
+    assert len([event for event in stage.events if isinstance(event, MemoFaulted)]) == 1
+
+
 # Tools
 
 
