@@ -11,6 +11,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
 
 BOUND, COST = 90, 40
 _BUDGET = 10**15
@@ -69,39 +73,42 @@ class BareSqlite:
 
 
 class BarePostgres:
-    """One conditional UPDATE of one hot row per call, each on a connection of its own."""
+    """One conditional UPDATE of one hot row per call, on many connections at once."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is connected yet."""
+        """Open it with :meth:`open`."""
         self._url = url
+        self._opened: list[psycopg.AsyncConnection[object]] = []
 
-    async def rate(self, connections: int, calls: int) -> float:
-        """Calls per second; the table is made anew."""
+    async def open(self, connections: int) -> None:
+        """Make the table anew, and connect so many times: once for all, not in anybody's time."""
         import psycopg  # noqa: PLC0415 - an extra
 
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
-            await db.execute("DROP TABLE IF EXISTS bare_budget")
-            await db.execute(
-                "CREATE TABLE bare_budget (spent BIGINT, held BIGINT, most BIGINT)"
-                " WITH (fillfactor = 10)"
-            )
-            await db.execute("INSERT INTO bare_budget VALUES (0, 0, %s)", (_BUDGET,))
-        opened = [
+        self._opened = [
             await psycopg.AsyncConnection.connect(self._url, autocommit=True)
             for _ in range(connections)
         ]
-        loop = asyncio.get_running_loop()
+        db = self._opened[0]
+        await db.execute("DROP TABLE IF EXISTS bare_budget")
+        await db.execute(
+            "CREATE TABLE bare_budget (spent BIGINT, held BIGINT, most BIGINT)"
+            " WITH (fillfactor = 10)"
+        )
+        await db.execute("INSERT INTO bare_budget VALUES (0, 0, %s)", (_BUDGET,))
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        for db in self._opened:
+            await db.close()
+
+    async def calls(self, count: int) -> None:
+        """So many calls, each connection its part of them."""
 
         async def work(db: psycopg.AsyncConnection[object]) -> None:
-            for _ in range(calls // connections):
+            for _ in range(count // len(self._opened)):
                 await db.execute(
                     "UPDATE bare_budget SET held = held + %s WHERE spent + held + %s <= most",
                     (BOUND, BOUND),
                 )
 
-        begun = loop.time()
-        await asyncio.gather(*(work(db) for db in opened))
-        seconds = loop.time() - begun
-        for db in opened:
-            await db.close()
-        return calls // connections * connections / seconds
+        await asyncio.gather(*(work(db) for db in self._opened))

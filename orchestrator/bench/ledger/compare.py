@@ -123,13 +123,14 @@ async def compare_postgres(url: str, *, rounds: int, calls: int, slow: bool) -> 
     await subject.open()
     bare = BarePostgres(url)
     try:
+        await bare.open(CONNECTIONS)
         await subject.calls(calls, at_once=CONNECTIONS)
         for _ in range(rounds):
-            taken = await _wall(lambda: subject.calls(calls, at_once=CONNECTIONS))
-            ours.append(calls / taken)
-            theirs.append(await bare.rate(CONNECTIONS, calls))
+            ours.append(calls / await _wall(lambda: subject.calls(calls, at_once=CONNECTIONS)))
+            theirs.append(calls / await _wall(lambda: bare.calls(calls)))
     finally:
         await subject.aclose()
+        await bare.aclose()
     return _ratio(
         f"PostgreSQL, one hot budget, {CONNECTIONS} tasks, conditional UPDATE on as many"
         f" connections{SLOWER if slow else ''}",
