@@ -12,6 +12,7 @@ def forget(unit: UnitOfWork, user: str, tenant: str | None) -> Forgotten:
     found = store.tasks_of(user, tenant)
     tasks = tuple(task_id for task_id, _ in found)
     store.overwrite_deleted()
+    store.delete_bodies(tasks, ("words",))
     return Forgotten(
         tasks=tasks,
         running=tuple(task_id for task_id, status in found if status == "running"),

@@ -10,14 +10,24 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.rows import from_us, to_us
 from orchestrator.ledger.validation import check_text
 
-_SELECT = "SELECT seq, tenant, kind, task_id, step, subject, body, at_us FROM lessons"
-OF_TENANT = f"{_SELECT} WHERE tenant = ? AND seq > ? AND kind <> 'choice' ORDER BY seq LIMIT ?"
-OF_TASK = f"{_SELECT} WHERE task_id = ? ORDER BY seq"
+_SELECT = """
+SELECT l.seq, l.tenant, l.kind, l.task_id, l.step, l.subject, l.body, l.at_us, w.words
+FROM lessons l LEFT JOIN lesson_words w ON l.kind = 'observation' AND w.attempt_id = l.subject
+"""
+OF_TENANT = (
+    f"{_SELECT} WHERE l.tenant = ? AND l.seq > ? AND l.kind <> 'choice' ORDER BY l.seq LIMIT ?"
+)
+OF_TASK = f"{_SELECT} WHERE l.task_id = ? ORDER BY l.seq"
 TENANTS = "SELECT DISTINCT tenant FROM lessons ORDER BY tenant"
 INSERT = (
     "INSERT INTO lessons (tenant, kind, task_id, step, subject, body, at_us)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+INSERT_WORDS = (
+    "INSERT INTO lesson_words (attempt_id, task_id, words) VALUES (?, ?, ?)"
+    " ON CONFLICT (attempt_id) DO UPDATE SET words = excluded.words"
+)
+FORGET_WORDS = "DELETE FROM lesson_words WHERE task_id = ?"
 
 
 def check_lessons(lessons: Iterable[Lesson]) -> None:
@@ -51,6 +61,15 @@ def lesson_values(lesson: Lesson) -> Row:
     )
 
 
+def words_values(lessons: Iterable[Lesson]) -> list[Row]:
+    """Rows of ``lesson_words``: what was asked, of those that have it."""
+    return [(one.subject, one.task_id, to_json(_keys(one))) for one in lessons if one.words]
+
+
+def _keys(lesson: Lesson) -> dict[str, float]:
+    return {str(bucket): value for bucket, value in lesson.words.items()}
+
+
 def read_lesson(row: Row) -> Lesson:
     """A lesson from its columns as :data:`OF_TENANT` selects them."""
     return Lesson(
@@ -62,4 +81,5 @@ def read_lesson(row: Row) -> Lesson:
         subject=row[5],
         body=from_json(row[6]),
         at=from_us(row[7]),
+        words={int(bucket): value for bucket, value in from_json(row[8] or "{}").items()},
     )

@@ -8,7 +8,7 @@ in every process, so that the same log always teaches the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ class Lesson:
         subject: The attempt it is about; for a choice the journal key of the ask.
         body: Numbers, names and flags; never what was said.
         at: When.
+        words: Of an observation, what was asked as hashed words. They are no fact and stand apart
+            from it: they go when their user is forgotten.
         seq: Its place in the log; 0 until it is stored.
     """
 
@@ -38,4 +40,5 @@ class Lesson:
     subject: str
     body: Mapping[str, Any]
     at: datetime
+    words: Mapping[int, float] = field(default_factory=dict)
     seq: int = 0

@@ -60,6 +60,7 @@ class MemoryStore(Alone, Undoing):
         self._marks: dict[tuple[str, str, str], None] = {}
         self._decisions: dict[int, Decision] = {}
         self._lessons: dict[int, Lesson] = {}
+        self._words: dict[str, Lesson] = {}
         self._crossings: dict[Crossing, int] = {}
         self._corrections: dict[str, tuple[Correction, Money]] = {}
 
@@ -96,7 +97,9 @@ class MemoryStore(Alone, Undoing):
             self._put(self._decisions, len(self._decisions), decision)
         for lesson in changes.lessons:
             seq = len(self._lessons) + 1
-            self._put(self._lessons, seq, replace(lesson, seq=seq))
+            self._put(self._lessons, seq, replace(lesson, seq=seq, words={}))
+            if lesson.words:
+                self._put(self._words, lesson.subject, lesson)
 
     def next_seq(self) -> int:
         """The number of the next attempt."""
@@ -296,9 +299,10 @@ class MemoryStore(Alone, Undoing):
 
     def lessons(self, tenant: str, after: int, limit: int) -> list[Lesson]:
         """What a tenant may learn from, in the order of the log, choices left out."""
+        words = {(key, "observation"): one.words for key, one in self._words.items()}
         rows = list(self._lessons.values())[after:]
-        found = [one for one in rows if one.tenant == tenant and one.kind != "choice"]
-        return found[:limit]
+        found = [one for one in rows if one.tenant == tenant and one.kind != "choice"][:limit]
+        return [replace(one, words=words.get((one.subject, one.kind), {})) for one in found]
 
     def in_doubt(self, task_id: str | None) -> list[AttemptRecord]:
         """Attempts whose owner died, without replies; of one task or of all."""
@@ -344,18 +348,16 @@ class MemoryStore(Alone, Undoing):
         )
 
     def _hold(self, attempt_id: str) -> Hold:
-        hold, _ = self._attempts[attempt_id]
-        return hold._replace(is_open=attempt_id not in self._ends)
+        return self._attempts[attempt_id][0]._replace(is_open=attempt_id not in self._ends)
 
     def _open_holds(self) -> Iterator[Hold]:
         return (self._hold(one) for one in self._attempts if one not in self._ends)
 
     def _record(self, attempt_id: str, *, with_reply: bool) -> AttemptRecord:
-        _, intent = self._attempts[attempt_id]
         end = self._end(attempt_id)
         if end is not None and with_reply and attempt_id in self._replies:
             end = replace(end, reply=self._replies[attempt_id].body)
-        return AttemptRecord(intent, end)
+        return AttemptRecord(self._attempts[attempt_id][1], end)
 
     def _select_bodies(
         self, task_ids: Iterable[str], kinds: Sequence[BodyKind]
@@ -366,9 +368,8 @@ class MemoryStore(Alone, Undoing):
             (self._bodies, key) for key in self._bodies if key[0] in wanted and key[1] in kinds
         ]
         if "reply" in kinds:
-            found += [
-                (self._replies, attempt_id)
-                for attempt_id in self._replies
-                if self._attempts[attempt_id][0].task_id in wanted
-            ]
+            tasks = {one: self._attempts[one][0].task_id for one in self._replies}
+            found += [(self._replies, one) for one in self._replies if tasks[one] in wanted]
+        if "words" in kinds:
+            found += [(self._words, k) for k, one in self._words.items() if one.task_id in wanted]
         return found

@@ -25,7 +25,7 @@ from orchestrator.core.money import Money
 from orchestrator.ledger import columns, postgres_sql
 from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.columns import Row, read_hold
-from orchestrator.ledger.lesson_rows import lesson_values
+from orchestrator.ledger.lesson_rows import INSERT_WORDS, lesson_values, words_values
 from orchestrator.ledger.postgres_connection import connect, is_lost, place_from_url
 from orchestrator.ledger.postgres_listener import Listener
 from orchestrator.ledger.postgres_schema import migrate
@@ -269,6 +269,7 @@ class PostgresStore(SqlQueries):
             )
         if changes.lessons:
             self._write(postgres_sql.INSERT_LESSONS, list(map(lesson_values, changes.lessons)))
+            self._change(INSERT_WORDS, words_values(changes.lessons))
 
     def update_task(self, record: TaskRecord, signal: HaltReason | None) -> None:
         """Replace what may change about a task, and wake those who wait in its name."""

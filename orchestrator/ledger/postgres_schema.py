@@ -287,12 +287,23 @@ FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
 LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
 """
 
+# What was asked, as hashed words: what lessons are learned from, and can be forgotten.
+_WORDS: LiteralString = """
+CREATE TABLE lesson_words (
+    attempt_id TEXT COLLATE "C" PRIMARY KEY,
+    task_id TEXT COLLATE "C" NOT NULL,
+    words TEXT NOT NULL
+);
+CREATE INDEX lesson_words_by_task ON lesson_words (task_id);
+"""
+
 MIGRATIONS: Sequence[tuple[LiteralString, LiteralString]] = (
     ("ledger", _FACTS + _CACHES + _VIEWS + _GUARDS),
     ("lessons", _LESSONS),
     ("corrections", _CORRECTIONS),
     ("thresholds", _THRESHOLDS),
     ("origins", _ORIGINS),
+    ("words", _WORDS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

@@ -296,6 +296,8 @@ class SqlQueries(ABC):
                 "DELETE FROM replies WHERE seq IN (SELECT seq FROM attempts WHERE task_id = ?)"
             )
             doomed += [(replies, (task_id,)) for task_id in whose]
+        if "words" in kinds:
+            doomed += [(lesson_rows.FORGET_WORDS, (task_id,)) for task_id in whose]
         return self._delete(doomed)
 
     def tasks_of(self, user: str, tenant: str | None) -> list[tuple[str, TaskStatus]]:

@@ -12,7 +12,7 @@ from orchestrator.core.money import Money
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Balance, Decision, EndKind
 
-BodyKind = Literal["input", "output", "reply"]
+BodyKind = Literal["input", "output", "reply", "words"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

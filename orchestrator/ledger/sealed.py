@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from orchestrator.core.clock import Clock
 from orchestrator.core.money import Money
 from orchestrator.core.sealing import Seal
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
@@ -86,6 +87,12 @@ class SealedLedger(StoredLedger):
     def free(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
         """Note what was free, its reply sealed."""
         super().free(intent, self._sealed(end), decision)
+
+    def note(self, lessons: Sequence[Lesson]) -> None:
+        """Note what is to be learned from, without what was asked where that is sealed."""
+        if self._seal.is_set:
+            lessons = [replace(one, words={}) for one in lessons]
+        super().note(lessons)
 
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run returned, its output sealed and its question left to the checkpoint."""

@@ -260,6 +260,7 @@ class SqliteStore(SqlQueries):
             )
         if changes.lessons:
             write(lesson_rows.INSERT, map(lesson_rows.lesson_values, changes.lessons))
+            write(lesson_rows.INSERT_WORDS, lesson_rows.words_values(changes.lessons))
 
     def _expiry(self, hold: Hold, intent: AttemptIntent) -> tuple[int, int, str | None]:
         """When a hold expires, and on which clock: what it waited before is no part of its time."""

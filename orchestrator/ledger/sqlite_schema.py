@@ -31,6 +31,7 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
     ("steady holds", sqlite_tables.STEADY_HOLDS),
     ("quick ends", sqlite_tables.QUICK_ENDS),
     ("origins", sqlite_tables.ORIGINS),
+    ("words", sqlite_tables.WORDS),
 )
 """Name and statements of each migration; their numbers count from 1."""
 

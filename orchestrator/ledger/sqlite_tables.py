@@ -332,3 +332,13 @@ SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.key, a.request_hash, a.step, a
 FROM attempts a LEFT JOIN ends e ON e.seq = a.seq
 LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections WHERE seq = a.seq);
 """
+
+# What was asked, as hashed words: what lessons are learned from, and can be forgotten.
+WORDS = """
+CREATE TABLE lesson_words (
+    attempt_id TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL,
+    words TEXT NOT NULL
+) STRICT;
+CREATE INDEX lesson_words_by_task ON lesson_words (task_id);
+"""

@@ -121,6 +121,7 @@ class Audit:
             step=self.errand.request.step,
             subject=subject,
             body=fact.body(),
+            words=fact.words if isinstance(fact, Observation) else {},
             at=run.clock.now(),
         )
 

@@ -14,7 +14,7 @@ from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson, LessonKind
 from orchestrator.routing.cascade import InHand
 from orchestrator.routing.learning.knowledge import Knowledge
-from orchestrator.routing.learning.observation import Observation, StepKey
+from orchestrator.routing.learning.observation import Asked, Observation, StepKey
 from orchestrator.routing.learning.outlook import (
     Outlook,
     Quoted,
@@ -34,7 +34,7 @@ from orchestrator.runtime.judging import Judged
 from orchestrator.runtime.request import digest
 from orchestrator.runtime.stages import late_halt, stage_of
 from orchestrator.runtime.whole_cost import Quotes
-from orchestrator.runtime.worth import observed, says_same, told_by_person
+from orchestrator.runtime.worth import as_concluded, asked_of, observed, told_by_person
 
 
 @dataclass
@@ -87,6 +87,11 @@ class Chooser:
     def quotes(self) -> Quotes:
         """What they are expected to take."""
         return Quotes(self.errand)
+
+    @cached_property
+    def asked(self) -> Asked | None:
+        """What is known of the prompt before any reply; ``None``: it is secret, or no text."""
+        return asked_of(self.errand.run, self.errand.request)
 
     @cached_property
     def guessed(self) -> dict[str, float]:
@@ -189,7 +194,9 @@ class Chooser:
         settings = self.errand.run.policy.steps[self.errand.request.step]
         quoted = [self.quotes.of(one, self.candidates[-1]) for one in among]
         time = Time(left_s, float(settings.latency_price))
-        return outlooks(self.knowledge, self.key, quoted, self.threshold, time)
+        fitted = self.knowledge.step(self.key).fitted
+        asked = None if fitted is None or fitted.before is None else self.asked
+        return outlooks(self.knowledge, self.key, quoted, self.threshold, time, asked=asked)
 
     def _settles_for(self, judged: Sequence[Judged]) -> float | None:
         """The worth of the reply that answers if nobody more is asked; ``None``: none does."""
@@ -225,9 +232,12 @@ class Chooser:
         """Note what was seen and chosen, to learn from and to explain; ``None``: nothing taken."""
         run, request = self.errand.run, self.errand.request
         audit = self._draw(taken)
-        concluded = [_concluded(one, seen, taken) for one, seen in self.replies.values()]
+        concluded = [as_concluded(one, seen, taken) for one, seen in self.replies.values()]
         noted = [*self._failed, *concluded]
-        lessons = [self._lesson("observation", one.attempt_id, one.body()) for one in noted]
+        lessons = [
+            replace(self._lesson("observation", one.attempt_id, one.body()), words=one.words)
+            for one in noted
+        ]
         if taken is not None and self.errand.key in run.answers:
             told = told_by_person(concluded)
             lessons += [self._lesson("outcome", one.attempt_id, one.body()) for one in told]
@@ -323,7 +333,8 @@ class Chooser:
         name = paid.model if action is None else action.name
         since, seconds = self._taken_since()
         cost = max(paid.cost, since)
-        blank = replace(self._blank(name, float(cost.usd)), seconds=seconds)
+        words = {} if self.asked is None else self.asked.words
+        blank = replace(self._blank(name, float(cost.usd)), seconds=seconds, words=words)
         if action is not None and not paid.from_memo:
             saved = self.quotes.answered(action, paid, cost)
             blank = replace(blank, saved=float(saved.usd), warm=self.quotes.was_warm(action))
@@ -387,13 +398,3 @@ def _worth(judged: Judged) -> float:
         return verdict.confidence or 0.0
     is_learned = verdict.confidence_state != "uncalibrated"
     return verdict.likelihood or 0.0 if is_learned else 0.0
-
-
-def _concluded(judged: Judged, seen: Observation, taken: Judged | None) -> Observation:
-    """What was seen, with what is known of it once it is decided whose reply answers."""
-    if taken is not None and judged.paid.attempt_id == taken.paid.attempt_id:
-        return seen
-    agrees = None
-    if taken is not None:
-        agrees = says_same(judged.paid.completion, taken.paid.completion)
-    return replace(seen, taken=False, agrees=agrees)

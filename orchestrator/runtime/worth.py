@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from orchestrator.memo.sharing import SECRET
 from orchestrator.models.protocol import Completion
 from orchestrator.models.scripted import question
-from orchestrator.routing.learning.observation import Observation, Outcome, signals_of
+from orchestrator.routing.learning.observation import Asked, Observation, Outcome, signals_of
 from orchestrator.routing.signals.agreement import agreement
 from orchestrator.routing.signals.structure import parse
 from orchestrator.runtime.judging import Judged
+from orchestrator.runtime.labels import labels_of
 from orchestrator.runtime.request import AskRequest
+from orchestrator.runtime.task_run import TaskRun
+
+
+def asked_of(run: TaskRun, request: AskRequest) -> Asked | None:
+    """What is known of a prompt before any reply; ``None``: it is secret, or no text."""
+    if SECRET in labels_of(run) | request.labels:
+        return None
+    text = _prompt(request)
+    return Asked.of(text) if text else None
+
+
+def _prompt(request: AskRequest) -> str:
+    return question([one for one in request.messages if one["role"] == "user"])
 
 
 def observed(
@@ -27,8 +42,7 @@ def observed(
         ask: The ask it belongs to.
     """
     paid, verdict = judged.paid, judged.verdict
-    asked = question([one for one in request.messages if one["role"] == "user"])
-    signals, ending = signals_of(asked, paid.completion.text)
+    signals, ending = signals_of(_prompt(request), paid.completion.text)
     return replace(
         blank,
         attempt_id=paid.attempt_id,
@@ -40,6 +54,16 @@ def observed(
         signals=signals,
         ending=ending,
     )
+
+
+def as_concluded(judged: Judged, seen: Observation, taken: Judged | None) -> Observation:
+    """What was seen, with what is known of it once it is decided whose reply answers."""
+    if taken is not None and judged.paid.attempt_id == taken.paid.attempt_id:
+        return seen
+    agrees = None
+    if taken is not None:
+        agrees = says_same(judged.paid.completion, taken.paid.completion)
+    return replace(seen, taken=False, agrees=agrees)
 
 
 def told_by_person(replies: Sequence[Observation]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -36,6 +37,25 @@ async def test_a_tenant_reads_its_own_lessons_in_order_from_where_it_left_off(ba
     assert await bank.ledger.lessons("research", after=found[0].seq) == [found[1]]
     assert await bank.ledger.lessons("research", limit=1) == [found[0]]
     assert [one.subject for one in await bank.ledger.lessons("other")] == ["b"]
+
+
+async def test_what_was_asked_is_read_with_an_observation_and_goes_with_its_user(bank):
+    await bank.open_task("task-1")
+    user = (await bank.ledger.task("task-1")).opening.scope.user
+    await bank.ledger.teach([replace(lesson("a"), words={7: 0.5, 300: -0.25}), lesson("b")])
+    await bank.ledger.teach([lesson("a", kind="outcome", score=1.0)])
+
+    found = await bank.ledger.lessons("research")
+    assert [one.words for one in found] == [{7: 0.5, 300: -0.25}, {}, {}]
+    assert "words" not in found[0].body
+
+    await bank.ledger.teach([replace(lesson("a"), words={7: 1.0})])
+    assert (await bank.ledger.lessons("research"))[0].words == {7: 1.0}, "noted once more"
+
+    await bank.ledger.forget(user)
+    left = await bank.ledger.lessons("research")
+    assert [one.words for one in left] == [{}] * 4
+    assert [one.body for one in left[:3]] == [one.body for one in found], "facts stay"
 
 
 async def test_what_cannot_be_stored_is_its_callers_error_and_nobody_elses(bank):

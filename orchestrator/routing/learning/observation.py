@@ -10,6 +10,7 @@ from zlib import crc32
 
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.routing.estimate.features import read
+from orchestrator.routing.signals.hashing import hashed
 from orchestrator.routing.signals.text import prompt_signals
 
 Source = Literal["check", "user", "person", "audit", "tool", "judge"]
@@ -19,6 +20,7 @@ at random, the tools that the reply called, a judge."""
 SHADOW = "audit "
 """How the ask of a reply begins that an audit judged by the one that was taken."""
 
+_BESIDE = frozenset({"attempt_id", "step", "words"})
 _READ = 20_000
 """Characters of a prompt or reply that are read: a signal is not worth the time of a whole book."""
 
@@ -61,6 +63,7 @@ class Observation:
         state: What that belief was worth.
         propensity: The probability with which it was asked for, audits below 1.
         audited: Whether it was drawn for an audit, before its outcome was seen.
+        words: What was asked, hashed; empty where nothing of it may be kept.
         cost: USD, with its retries and checks.
         seconds: How long it was on the wire, its retries and checks too; 0: not known.
         saved: What the provider's prompt cache took off that cost, USD; below 0 where filling it
@@ -88,6 +91,7 @@ class Observation:
     state: str = "uncalibrated"
     propensity: float = 1.0
     audited: bool = False
+    words: Mapping[int, float] = field(default_factory=dict)
     cost: float = 0.0
     seconds: float = 0.0
     saved: float = 0.0
@@ -113,11 +117,11 @@ class Observation:
         return {name: name not in self.failed for name in self.checks}
 
     def body(self) -> dict[str, Any]:
-        """As a lesson keeps it; the step and the attempt stand beside."""
+        """As a lesson keeps it; what names it, and what was asked, stand beside."""
         names = self.__slots__
-        return {
-            name: getattr(self, name) for name in names if name not in ("attempt_id", "step")
-        } | {"checks": dict(self.checks)}
+        return {name: getattr(self, name) for name in names if name not in _BESIDE} | {
+            "checks": dict(self.checks)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +155,27 @@ def fact_of(lesson: Lesson) -> Observation | Outcome:
     body["signals"] = tuple(body["signals"])
     if body.get("failed") is not None:
         body["failed"] = tuple(body["failed"])
-    return Observation(attempt_id=lesson.subject, step=lesson.step, **body)
+    return Observation(attempt_id=lesson.subject, step=lesson.step, words=lesson.words, **body)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a prompt shows before anybody replied.
+
+    Attributes:
+        signals: As `prompt_signals` orders them.
+        words: Hashed.
+    """
+
+    signals: tuple[float, ...]
+    words: Mapping[int, float]
+
+    @classmethod
+    def of(cls, prompt: str) -> Asked:
+        """Read it."""
+        text = _text(prompt)
+        words = {bucket: round(value, 3) for bucket, value in hashed(text).items()}
+        return cls(prompt_signals(text), words)
 
 
 def signals_of(prompt: str, reply: str) -> tuple[tuple[float, ...], int]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 
 from orchestrator.routing.cascade import BelowThreshold, Decision, InHand, Option, Threshold, decide
 from orchestrator.routing.estimate.counts import TIERS, tiers
 from orchestrator.routing.learning.knowledge import Knowledge
-from orchestrator.routing.learning.observation import StepKey
+from orchestrator.routing.learning.observation import Asked, StepKey
 from orchestrator.routing.learning.record import Record
 
 _KAPPA = 5.0
@@ -107,6 +107,8 @@ def outlooks(
     quoted: Sequence[Quoted],
     threshold: float | None,
     time: Time = ENDLESS,
+    *,
+    asked: Asked | None = None,
 ) -> list[Outlook]:
     """What may be expected of each action, in their order.
 
@@ -116,6 +118,7 @@ def outlooks(
         quoted: Its actions, cheapest first.
         threshold: The confidence it asks for.
         time: What time is left, and what it is worth.
+        asked: What the prompt shows; `None`: nothing is known of it.
     """
     step, guessed = knowledge.step(key), guesses(quoted)
     found = []
@@ -128,13 +131,14 @@ def outlooks(
         record = step.record(one.action)
         full = record.full if seen >= _THIN else inf if one.cost is None else one.cost
         cache = _cache(one, record)
+        odds = 0.0 if step.fitted is None else step.fitted.odds(one.action, asked)
         found.append(
             Outlook(
                 action=one.action,
                 name=one.name,
-                accepted=(hits + _KAPPA * guess) / (seen + _KAPPA),
-                quality=knowledge.overall(key, one.action, guessed[one.action]),
-                lower=passing.lower() * good.lower(),
+                accepted=_moved((hits + _KAPPA * guess) / (seen + _KAPPA), odds),
+                quality=_moved(knowledge.overall(key, one.action, guessed[one.action]), odds),
+                lower=passing.lower() * _moved(good.lower(), odds),
                 cost=full * (1 - cache),
                 seen=int(seen),
                 cache=cache,
@@ -212,6 +216,11 @@ def _option(outlook: Outlook) -> Option:
         cost=outlook.price,
         accepted=outlook.accepted * outlook.in_time,
     )
+
+
+def _moved(p: float, odds: float) -> float:
+    """A probability whose log-odds are moved by so much."""
+    return p if not odds or not 0 < p < 1 else 1 / (1 + (1 - p) / p * exp(-odds))
 
 
 def _cache(one: Quoted, record: Record) -> float:

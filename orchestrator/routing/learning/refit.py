@@ -53,17 +53,10 @@ def refit(labels: Sequence[Label], guesses: Mapping[str, float]) -> Fitted:
         fitted, left_out = shaped(labels, actions)
     else:
         fitted, left_out = _means(labels, actions)
-    base = list(fitted.quality.base)
     known = {reply.action for reply, _ in labels}
-    for name, number in actions.items():
-        if name not in known:
-            base[number] = (guesses[name],)
+    unknown = {number: guesses[name] for name, number in actions.items() if name not in known}
     outcomes = [outcome for _, outcome in labels]
-    return replace(
-        fitted,
-        quality=replace(fitted.quality, base=tuple(base)),
-        calibration=_calibration(left_out, outcomes),
-    )
+    return replace(fitted.guessing(unknown), calibration=_calibration(left_out, outcomes))
 
 
 def _calibration(estimates: Sequence[float], outcomes: Sequence[float]) -> Calibration:
