@@ -169,9 +169,11 @@ async def _models(policy: Policy) -> list[Finding]:
     client = LiteLLMClient()
     await client.open()
     try:
-        keys = [_key(model, client.missing_keys(model)) for model, _ in settings.values()]
+        missing = [(model, client.missing_keys(model)) for model, _ in settings.values()]
     finally:
         await client.aclose()
+    reached = {model.name for model, names in missing if not names}
+    keys = [_key(model, names, is_reached=model.name in reached) for model, names in missing]
     book, now = PriceBook(), datetime.now(UTC)
     prices = [
         _price(
@@ -189,7 +191,8 @@ def _named(model: ModelSettings) -> str:
     return model.name if model.origin is None else f"{model.name} ({model.origin})"
 
 
-def _key(model: ModelSettings, missing: tuple[str, ...]) -> Finding:
+def _key(model: ModelSettings, missing: tuple[str, ...], *, is_reached: bool) -> Finding:
+    """Whether a key is set; one of a pool that is not is left out while another is."""
     what = f"key of {_named(model)}"
     if not missing:
         where = model.api_key_env or ("none needed" if model.api_base else "set")
@@ -197,7 +200,10 @@ def _key(model: ModelSettings, missing: tuple[str, ...]) -> Finding:
     names = ", ".join(missing)
     advice = "set it in the environment, or name another variable with `api_key_env`"
     return Finding(
-        what=what, state="wrong", detail=f"{model.model}: {names} is not set", advice=advice
+        what=what,
+        state="look" if is_reached else "wrong",
+        detail=f"{model.model}: {names} is not set",
+        advice=advice,
     )
 
 

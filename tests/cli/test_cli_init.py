@@ -124,6 +124,24 @@ def test_doctor_names_the_key_that_is_missing(run, bare, folder, monkeypatch):
     assert "a-key-nobody-may-see" not in with_key.said
 
 
+def test_doctor_names_an_unset_key_of_a_pool_and_a_stale_price(run, bare, folder, monkeypatch):
+    monkeypatch.setenv("KEY_A", "secret-key-1")
+    monkeypatch.delenv("KEY_B", raising=False)
+    (folder / "p.yaml").write_text(
+        "models: {small: {model: openai/foo, api_key_env: [KEY_A, KEY_B],"
+        " price: {input: 1, output: 1, checked: 2020-01-01}}}\nstale_price: 90d\n"
+    )
+    done = run("doctor", "--policy", "p.yaml", "--json")
+    found = {one["what"]: one for one in done.json["findings"]}
+    assert found["key of small (KEY_A)"]["state"] == "ok"
+    assert found["key of small (KEY_B)"]["state"] == "look"
+    assert "KEY_B is not set" in found["key of small (KEY_B)"]["detail"]
+    assert "stale" in found["price of small (KEY_B)"]["detail"]
+    assert "`checked: 20" in found["price of small (KEY_B)"]["advice"]
+    shown = run("prices", "show", "--policy", "p.yaml")
+    assert "which is stale" in shown.said
+
+
 def test_doctor_tells_every_mistake_of_the_policy(run, bare, folder):
     (folder / "p.yaml").write_text("models: {s: openai/gpt-5-nano}\nteams: a\nlimits: {steps: x}\n")
 
