@@ -117,7 +117,9 @@ def _certificate(step: StepStatus) -> str | None:
 def _drift(step: StepStatus) -> str | None:
     if step.drifted:
         return "alarm: what was learned went wrong; the best model is asked until it is known anew"
-    return None if step.threshold is None else f"evidence {step.drift:.2f} of 20"
+    return (
+        None if step.threshold is None else f"evidence {step.drift:.2f}; at 20 the alarm is raised"
+    )
 
 
 def _share(value: float | None) -> str:

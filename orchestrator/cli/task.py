@@ -75,7 +75,8 @@ def explain(
     task_id: TaskArgument, *, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
 ) -> None:
     """Say why each model of a task was asked: candidates, estimates, costs, checks, decision."""
-    from orchestrator.reports.routing import explained, in_words
+    from orchestrator.reports.explanation import in_words
+    from orchestrator.reports.routing import explained
 
     found = explained(store, task_id)
     if as_json:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from orchestrator.core.errors import TaskNotFound
 from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.reports.outcomes import CheckStatus, came_of, checks_of, sources_of
+from orchestrator.reports.outcomes import CheckStatus, checks_of, sources_of
 from orchestrator.routing.certificate import Certificate, State
 from orchestrator.routing.learning.knowledge import Knowledge
 from orchestrator.routing.learning.observation import Observation, Outcome, StepKey, fact_of
@@ -151,93 +150,6 @@ def explained(store: str, task_id: str) -> list[tuple[Lesson, list[Observation],
             attempts = {one.attempt_id for one in asked}
             found.append((choice, asked, [one for one in outcomes if one.attempt_id in attempts]))
     return found
-
-
-def in_words(
-    choice: Lesson, replies: Sequence[Observation], outcomes: Sequence[Outcome] = ()
-) -> list[str]:
-    """The record of one ask, a sentence a line."""
-    body = choice.body
-    said = [_beginning(choice.step, body)]
-    for number, stage in enumerate(body["stages"], start=1):
-        said.append(f"{number}. {_stage(stage)}")
-        said += [f"   - {_candidate(each)}" for each in stage["candidates"]]
-    for reply in replies:
-        checks = ", ".join(f"{name} {score:g}" for name, score in sorted(reply.checks.items()))
-        confidence = "" if reply.confidence is None else f", confidence {reply.confidence:.3f}"
-        said.append(
-            f"Reply of {reply.action.split('|', 1)[0]}: checks {checks or 'none'}{confidence}"
-            f" ({reply.state}); {'taken' if reply.taken else 'not taken'}; ${reply.cost:.9f}."
-        )
-        said += [f"   {words}" for words in [came_of(reply, outcomes)] if words]
-    likely = body.get("likelihoods", {})
-    if len(likely) > 1 and body["state"] == "uncalibrated":
-        each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
-        said.append(f"How likely each is right, by its checks (uncalibrated): {each}.")
-    elif likely:
-        each = ", ".join(f"{name} {value:.2f}" for name, value in likely.items())
-        said.append(f"How often replies that failed their checks were right all the same: {each}.")
-    said.append(f"Answered by {body['taken']}." if body["taken"] else "No reply was taken.")
-    return said
-
-
-def _beginning(step: str, body: Mapping[str, Any]) -> str:
-    threshold = body["threshold"]
-    asks = (
-        "asks for no confidence" if threshold is None else f"asks for a confidence of {threshold}"
-    )
-    state = body["state"]
-    knows = {
-        "uncalibrated": f"its confidence is uncalibrated ({body['labels']} outcomes are known)",
-        "calibrated": f"its confidence is calibrated on {body['labels']} outcomes",
-        "certified": f"its confidence is certified, calibrated on {body['labels']} outcomes",
-    }[state]
-    drift = "; an alarm of drift was raised, so only the best model is asked" * body["drifted"]
-    return f"Step {step} {asks}; {knows}{drift}. Below the threshold: {body['below']}."
-
-
-def _stage(stage: Mapping[str, Any]) -> str:
-    left = stage["money_left"]
-    money = "no budget of the task" if left is None else f"${left} left of the task's budget"
-    dear = f"; too dear for it: {', '.join(stage['too_dear'])}" if stage["too_dear"] else ""
-    if slow := stage.get("too_slow"):
-        dear += f"; too slow for the {stage['seconds_left']:.1f} s left: {', '.join(slow)}"
-    chosen = f"Asked {stage['chosen']}" if stage["chosen"] else "Asked nobody more"
-    plan = stage.get("plan")
-    ahead = "" if plan is None else f" {_plan(plan)}"
-    return f"{chosen}, with {money}{dear}.{ahead} It was between:"
-
-
-def _plan(plan: Mapping[str, Any]) -> str:
-    price = plan["price"]
-    worth = f"; a dollar must buy {price:.4g} of log-success" if price else ""
-    time = "" if plan["seconds"] is None else f" and {plan['seconds']:.0f} s"
-    said = (
-        f"By how such tasks went, {plan['stops']} more calls are to come after this one, which need"
-        f" ${plan['finish']:.9f}{time} at the least{worth}."
-    )
-    if plan["leave_too_little"]:
-        said += f" Too little for that would be left after {', '.join(plan['leave_too_little'])}."
-    if plan["instead_of"]:
-        said += f" Else {plan['instead_of']} would have been asked."
-    return said
-
-
-def _candidate(each: Mapping[str, Any]) -> str:
-    cost = "unknown cost" if each["cost"] is None else f"expected ${each['cost']:.9f}"
-    said = f"{each['model']}: {cost}, at most ${each['bound']}"
-    if (cache := each.get("cache", 0.0)) > 0:
-        said += f"; its provider still holds the last prompt, which takes {cache:.0%} off"
-    elif cache < 0:
-        said += f"; {-cache:.0%} of it for keeping the prompt"
-    if each.get("seconds") is not None:
-        said += f"; {each['seconds']:.1f} s"
-        said += f", which count as ${each['waiting']:.9f}" if each["waiting"] else ""
-        said += f", in time with {each['in_time']:.2f}" if each["in_time"] < 1 else ""
-    return (
-        f"{said}; accepted with probability {each['accepted']:.2f}, right with"
-        f" {each['quality']:.2f} (at least {each['lower']:.2f}), from {each['seen']} replies"
-    )
 
 
 # Status

@@ -77,7 +77,8 @@ class Ahead:
         if best is not None and (decided not in found.fitting or choices[decided].cost > best.cost):
             chosen = best.name
         names = {one.action: one.name for one in expected}
-        return chosen or None, self._noted(found, names, decided if chosen != decided else None)
+        noted = self._noted(found, names, decided if chosen != decided else None)
+        return chosen or None, noted | {"in_hand": settles_for}
 
     def _choice(self, one: Outlook, bound: float) -> Choice:
         cost = bound if one.cost == inf else one.cost

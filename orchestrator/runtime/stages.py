@@ -44,11 +44,13 @@ def stage_of(
 def _candidate(one: Outlook, bound: Money) -> dict[str, Any]:
     return {
         "model": one.name,
+        "action": one.action,
         "accepted": round(one.accepted, 4),
         "quality": round(one.quality, 4),
         "lower": round(one.lower, 4),
         "cost": None if one.cost == inf else one.cost,
         "cache": round(one.cache, 4),
+        "warm": one.is_warm,
         "seconds": None if one.seconds is None else round(one.seconds, 3),
         "in_time": round(one.in_time, 4),
         "waiting": one.waiting,

@@ -96,3 +96,12 @@ def test_levels_repeat_less_noise():
             shaded += abs(min(max(score, 0.0), 1.0) - truth[shade]) / 21
         smooth += sum(len(t) * abs(level - fmean(t)) for level, t in by_level.items()) / 21
     assert smooth < 0.7 * shaded
+
+
+def test_no_level_speaks_for_both_sides_of_a_threshold():
+    scores = [i / 200 for i in range(200)]
+    for threshold in (0.3, 0.7, 0.85):
+        found = in_levels(Calibration(), scores, threshold)
+        assert threshold in [begin for begin, _ in found.levels]
+        assert all((begin >= threshold) == (mean >= threshold) for begin, mean in found.levels)
+    assert in_levels(Calibration(), scores, 0.99) == in_levels(Calibration(), scores)

@@ -76,10 +76,10 @@ def fits(monkeypatch):
     counted, go, fit = [], threading.Event(), belief.refit
     go.set()
 
-    def refit(labels, guesses):
+    def refit(labels, guesses, threshold):
         go.wait(20)
         counted.append(len(labels))
-        return fit(labels, guesses)
+        return fit(labels, guesses, threshold)
 
     monkeypatch.setattr(belief, "refit", refit)
     return counted, go

@@ -12,7 +12,8 @@ from orchestrator import Money, step
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.courses import Spent
 from orchestrator.models.protocol import Completion
-from orchestrator.reports.routing import choices, in_words
+from orchestrator.reports.explanation import in_words
+from orchestrator.reports.routing import choices
 from orchestrator.routing.learning import courses
 from orchestrator.routing.learning.courses import Courses, Stop, Taken
 from orchestrator.routing.learning.outlook import Outlook
@@ -85,7 +86,7 @@ async def test_a_tight_budget_is_spread_where_it_was_spent_at_once(
     ]
     assert lives[1] == lives[2] == lives[0], "the same log, the same decisions"
     words = "\n".join(in_words(*recorded[0]))
-    assert "7 more calls are to come after this one, which need $0.000776000 at the least" in words
+    assert "7 calls are to come after this one, needing $0.000776 at the least" in words
     assert "Too little for that would be left after large. Else large would have been" in words
 
 

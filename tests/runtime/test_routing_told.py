@@ -38,12 +38,12 @@ async def test_each_choice_is_explained_in_words(stage, invoked):
     lines = [" ".join(line.split()) for line in words.splitlines()]
     assert lines[0] == (
         "Step s asks for a confidence of 0.8; its confidence is uncalibrated"
-        " (0 outcomes are known). Below the threshold: best."
+        " (0 outcomes are known). Where no reply reaches that, the best one is taken."
     )
-    assert lines[1].startswith("1. Asked small, with $1.000000000 left of the task's budget.")
+    assert lines[1].startswith("1. Asked small, with $1.00 left of the task's budget.")
     assert "- small: expected $" in lines[2]
     assert any(line.startswith("2. Asked large") for line in lines)
-    assert any("small: checks complete 1, function 0" in line for line in lines)
+    assert any("small: complete passed, function failed" in line for line in lines)
     assert lines[-1] == "Answered by large."
 
     as_json = await invoked(
@@ -85,7 +85,7 @@ async def test_a_reply_that_a_resume_judges_anew_is_one_reply(stage, invoked):
     words = await invoked(said, "task", "explain", "t", "--store", stage.store)
 
     assert [one["replies"] for one in found["actions"]] == [1]
-    assert words.count("Reply of openai/small") == 1
+    assert words.count("Reply of small") == 1
 
 
 async def test_nothing_learned_is_said_plainly(stage, invoked):

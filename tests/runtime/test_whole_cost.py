@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from langgraph.graph import StateGraph
@@ -11,7 +12,8 @@ from typing_extensions import TypedDict
 from orchestrator import step
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion, ModelCallError
-from orchestrator.reports.routing import choices, in_words
+from orchestrator.reports.explanation import in_words
+from orchestrator.reports.routing import choices
 from orchestrator.routing.learning.record import TELLING
 from orchestrator.runtime.slot import Slot
 from orchestrator.testing.fake_clock import FakeClock
@@ -151,7 +153,7 @@ async def test_a_prompt_that_a_provider_still_holds_is_not_left_for_a_cheaper_pr
         "near": pytest.approx(18 * 9 / 200, abs=1e-3),
         "other": 0,
     }
-    assert "its provider still holds the last prompt, which takes 81% off" in "\n".join(
+    assert "its provider still holds this task's last prompt, which takes 81% off" in "\n".join(
         in_words(*second)
     )
 
@@ -237,7 +239,7 @@ async def test_time_has_the_price_that_the_policy_gives_it(stage, price, first):
     assert seen["small"]["waiting"] == pytest.approx(10 * float(price))
     assert seen["small"]["cost"] == pytest.approx(SMALL / 1e9), "it is no cost"
     words = "\n".join(in_words(*choices(stage.store, done.task_id)[0]))
-    assert f"10.0 s, which count as ${10 * float(price):.9f}" in words
+    assert f"10.0 s, which count as ${(10 * Decimal(price)).normalize():f}" in words
 
 
 async def test_who_is_too_slow_for_the_time_that_is_left_is_not_asked(stage):

@@ -95,12 +95,16 @@ def fit(scores: Sequence[float], outcomes: Sequence[float]) -> Calibration:
     return Calibration(*now)
 
 
-def in_levels(smooth: Calibration, scores: Sequence[float]) -> Calibration:
+def in_levels(
+    smooth: Calibration, scores: Sequence[float], threshold: float | None = None
+) -> Calibration:
     """Report the mean of a level instead of every shade.
 
     Args:
         smooth: The fitted map.
         scores: What it was fitted on; without any, nothing is changed.
+        threshold: Where a probability decides something: a level begins there if enough lie on
+            both sides, so that no level speaks for both.
 
     Returns:
         The map in those levels that differ most from each other; equal scores share a level.
@@ -108,10 +112,19 @@ def in_levels(smooth: Calibration, scores: Sequence[float]) -> Calibration:
     values = sorted(map(smooth, scores))
     if not values:
         return smooth
-    bounds = _split(values, max(_LEVELS, round(_GROWTH * len(values) ** (1 / 3))))
+    size, count = len(values), max(_LEVELS, round(_GROWTH * len(values) ** (1 / 3)))
+    cut = 0 if threshold is None else bisect_left(values, threshold)
+    if _SHARE * size <= cut <= (1 - _SHARE) * size:
+        above = _split(values[cut:], max(1, round(count * (1 - cut / size))))
+        below = _split(values[:cut], max(1, round(count * cut / size)))
+        bounds = (*below[:-1], *(cut + each for each in above))
+    else:
+        cut, bounds = 0, _split(values, count)
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(bounds)]
     # What lies between two levels belongs to the nearer one, so they meet halfway.
     edges = [(values[max(0, start - 1)] + values[start]) / 2 for start in bounds[:-1]]
+    if cut and threshold is not None:
+        edges[bounds.index(cut)] = threshold
     return replace(smooth, levels=tuple(zip(edges, means, strict=True)))
 
 

@@ -24,6 +24,7 @@ class Fit:
 
     labels: tuple[Label, ...]
     guesses: Mapping[str, float]
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -97,7 +98,7 @@ class Work:
         belief = self.belief
         if self.fit is not None:
             # The confidence is another then: what was shown of the former one is void.
-            belief = Belief(refit(self.fit.labels, self.fit.guesses))
+            belief = Belief(refit(self.fit.labels, self.fit.guesses, self.fit.threshold))
             for reply in self.replies:
                 belief.worth(reply)
         look, fitted = self.look, belief.fitted

@@ -54,6 +54,7 @@ class Outlook:
             without what the provider's prompt cache takes off.
         seen: How many of its replies say so.
         cache: The share that the cache takes off: it is lost if another is asked.
+        is_warm: Whether it does so because the task asked the same model shortly before.
         seconds: How long it takes on average; `None`: not known.
         in_time: How likely it comes before the task's time is over.
         least_s: In less time than this it hardly comes; 0: not known.
@@ -68,6 +69,7 @@ class Outlook:
     cost: float
     seen: int
     cache: float = 0.0
+    is_warm: bool = False
     seconds: float | None = None
     in_time: float = 1.0
     least_s: float = 0.0
@@ -142,6 +144,7 @@ def outlooks(
                 cost=full * (1 - cache),
                 seen=int(seen),
                 cache=cache,
+                is_warm=one.is_warm,
                 seconds=record.mean_s,
                 in_time=record.in_time(time.left_s),
                 least_s=record.least_s,

@@ -65,10 +65,10 @@ class Record:
         """In less time than this another one hardly comes; 0 while too few are known."""
         if len(self.seconds) < TELLING:
             return 0.0
-        return self.seconds[ceil(LIKELY * (len(self.seconds) + 2)) - 2]
+        return self.seconds[ceil(LIKELY * (len(self.seconds) + 1)) - 2]
 
     def in_time(self, left_s: float) -> float:
         """How likely another one comes within `left_s` seconds; 1 while too few are known."""
         if left_s == inf or len(self.seconds) < TELLING:
             return 1.0
-        return (bisect_right(self.seconds, left_s) + 1) / (len(self.seconds) + 2)
+        return min(1.0, (bisect_right(self.seconds, left_s) + 1) / (len(self.seconds) + 1))

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
-from orchestrator.routing.estimate.calibration import Calibration, in_levels
 from orchestrator.routing.estimate.calibration import fit as calibrate
+from orchestrator.routing.estimate.calibration import in_levels
 from orchestrator.routing.estimate.served import Served
 from orchestrator.routing.learning.fitted import Fitted
 from orchestrator.routing.learning.observation import Observation
@@ -27,13 +27,16 @@ _SHAPED = 60
 Label = tuple[Observation, float]
 
 
-def refit(labels: Sequence[Label], guesses: Mapping[str, float]) -> Fitted:
+def refit(
+    labels: Sequence[Label], guesses: Mapping[str, float], threshold: float | None = None
+) -> Fitted:
     """Fit to these replies and outcomes.
 
     Args:
         labels: In the order in which the outcomes became known; at least one. All of replies that
             passed their checks.
         guesses: For every action that may be asked, what is believed of it without these outcomes.
+        threshold: The confidence that decides whether a reply is accepted.
 
     Returns:
         What serves. An action without an outcome keeps its guess.
@@ -56,11 +59,8 @@ def refit(labels: Sequence[Label], guesses: Mapping[str, float]) -> Fitted:
     known = {reply.action for reply, _ in labels}
     unknown = {number: guesses[name] for name, number in actions.items() if name not in known}
     outcomes = [outcome for _, outcome in labels]
-    return replace(fitted.guessing(unknown), calibration=_calibration(left_out, outcomes))
-
-
-def _calibration(estimates: Sequence[float], outcomes: Sequence[float]) -> Calibration:
-    return in_levels(calibrate(estimates, outcomes), estimates)
+    calibration = in_levels(calibrate(left_out, outcomes), left_out, threshold)
+    return replace(fitted.guessing(unknown), calibration=calibration)
 
 
 def _means(labels: Sequence[Label], actions: Mapping[str, int]) -> tuple[Fitted, list[float]]:

@@ -95,6 +95,8 @@ class StepKnowledge:
         if reply.threshold != self.threshold:
             # Another threshold is another promise.
             self.threshold, self.alarm, self._look_due = reply.threshold, None, None
+            if self._is_fitted:
+                self._fit_at = len(self.labels)  # levels of confidence part where it decides
             self.belief = replace(self.belief, certificate=None)
             self._watch()
         kept = self.recent.setdefault(reply.action, deque(maxlen=_RECENT))
@@ -159,7 +161,7 @@ class StepKnowledge:
         if len(self.labels) < self._fit_at:
             return
         guesses = {action: guess(action, kept[-1].guess) for action, kept in self.recent.items()}
-        self._fit_due = Fit(tuple(self.labels.values())[-NEWEST:], guesses)
+        self._fit_due = Fit(tuple(self.labels.values())[-NEWEST:], guesses, self.threshold)
         self._fit_at = len(self.labels) + min(round(len(self.labels) * _GROWTH), NEWEST // 2)
         self._look_at, self._look_due = _FIRST_LOOK, None
         self.drifted = False
