@@ -85,7 +85,7 @@ TABLE = [
 
 
 def test_every_kind_of_fault_is_tried():
-    assert {fault.kind for fault, *_ in TABLE} | {"hang"} == set(FAULT_KINDS)
+    assert {fault.kind for fault, *_ in TABLE} | {"hang", "error_event"} == set(FAULT_KINDS)
 
 
 @pytest.mark.parametrize("way", KINDS)
@@ -113,6 +113,27 @@ async def test_a_stream_cut_between_its_text_and_its_usage_is_whole_but_held(gro
     result = await carry_out(ground, "stream", Fault(kind="cut", after=6, delay_s=0.5))
     assert result.status == "completed"
     check(ground, "stream", [HELD])
+
+
+async def test_a_stream_that_begins_with_an_error_is_asked_again(ground):
+    fault = Fault(kind="error_event", times=1, after=0)
+    result = await carry_out(ground, "stream", fault, clock=FakeClock())
+    assert result.status == "completed"
+    check(ground, "stream", [HELD, KNOWN])
+
+
+async def test_a_stream_that_breaks_off_with_an_error_is_not_asked_again(ground):
+    fault = Fault(kind="error_event", after=3)
+    result = await carry_out(ground, "stream", fault, clock=FakeClock())
+    assert result.error.startswith("StreamCut")
+    assert "the stream told an error" in result.error
+    check(ground, "stream", [HELD])
+
+
+async def test_an_error_that_comes_with_a_200_is_no_answer(ground):
+    result = await carry_out(ground, "ask", Fault(kind="error_event"), clock=FakeClock())
+    assert result.halt.reason == "no_model"
+    check(ground, "ask", [HELD])
 
 
 @pytest.mark.parametrize("after", [1, 3])

@@ -18,6 +18,7 @@ FaultKind = Literal[
     "reset",
     "cut",
     "unreadable",
+    "error_event",
     "slow",
     "no_usage",
     "zero_usage",
@@ -49,6 +50,7 @@ class Fault:
     | ``reset`` | the same by TCP reset | no |
     | ``cut`` | the connection ends ``delay_s`` after ``after`` pieces, or inside a body | yes |
     | ``unreadable`` | no JSON: all of a body, or piece ``after`` of a stream | yes |
+    | ``error_event`` | a 200 with an error for a body, or for piece ``after`` and the rest | yes |
     | ``slow`` | ``delay_s`` before a body or before each piece of a stream | yes |
     | ``no_usage``, ``zero_usage``, ``negative_usage``, ``absurd_usage`` | as named | yes |
 

@@ -223,12 +223,23 @@ class _Answer:
         self.status = (None if fault is None else fault.http_status) or 200
 
 
+_BROKE_OFF = "The server had an error while processing your request."
+_ENDINGS: Mapping[str, bytes] = {
+    "cut": b"",
+    "unreadable": b"data: {unreadable\n\n",
+    "error_event": b"data: %s\n\n" % answers.error(_BROKE_OFF, "server_error"),
+}
+"""What comes in the place of the rest of a stream."""
+
+
 async def _send_whole(request: web.Request, body: bytes, fault: Fault | None) -> web.StreamResponse:
     kind = None if fault is None else fault.kind
     if fault is not None and kind == "slow":
         await asyncio.sleep(fault.delay_s)
     if kind == "unreadable":
         body = b'{"id": "replay", "choices": [unreadable'
+    if kind == "error_event":
+        body = answers.error(_BROKE_OFF, "server_error")
     if kind != "cut":
         return web.Response(body=body, content_type="application/json")
     response = web.StreamResponse()
@@ -247,7 +258,7 @@ async def _send_stream(
     response.content_type = "text/event-stream"
     await response.prepare(request)
     for sent, event in enumerate(events):
-        if fault is not None and kind in ("cut", "unreadable") and sent == fault.after:
+        if fault is not None and kind in _ENDINGS and sent == fault.after:
             break
         if fault is not None and kind == "slow":
             await asyncio.sleep(fault.delay_s)
@@ -256,7 +267,7 @@ async def _send_stream(
         # Else the client might see the end before it read what came in time.
         await asyncio.sleep(fault.delay_s)
         return _hang_up(request, response=response)
-    await response.write(b"data: {unreadable\n\n" if kind == "unreadable" else answers.DONE)
+    await response.write(_ENDINGS.get(kind or "", answers.DONE))
     await response.write_eof()
     return response
 
