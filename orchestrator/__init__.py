@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.halt import Halt, Halted
     from orchestrator.core.money import Money
     from orchestrator.runtime.orchestrator import Orchestrator
-    from orchestrator.runtime.results import Attempt, Cost, Reply, TaskResult
+    from orchestrator.runtime.run.results import Attempt, Cost, Reply, TaskResult
     from orchestrator.runtime.steps import step
     from orchestrator.runtime.tool_cost import tool_cost
     from orchestrator.runtime.view import current_task
@@ -60,8 +60,8 @@ __all__ = [
 
 _HOME_OF = MappingProxyType(
     {
-        "Attempt": "runtime.results",
-        "Cost": "runtime.results",
+        "Attempt": "runtime.run.results",
+        "Cost": "runtime.run.results",
         "Fenced": "core.errors",
         "Halt": "core.halt",
         "Halted": "core.halt",
@@ -71,12 +71,12 @@ _HOME_OF = MappingProxyType(
         "Orchestrator": "runtime.orchestrator",
         "OrchestratorError": "core.errors",
         "PolicyError": "core.errors",
-        "Reply": "runtime.results",
+        "Reply": "runtime.run.results",
         "ResumeError": "core.errors",
         "StreamCut": "core.errors",
         "TaskExists": "core.errors",
         "TaskNotFound": "core.errors",
-        "TaskResult": "runtime.results",
+        "TaskResult": "runtime.run.results",
         "current_task": "runtime.view",
         "step": "runtime.steps",
         "tool_cost": "runtime.tool_cost",

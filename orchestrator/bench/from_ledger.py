@@ -12,7 +12,7 @@ from orchestrator.core.clock import SystemClock
 from orchestrator.core.redaction import mask
 from orchestrator.ledger.factory import ledger_from_url, reader_from_url
 from orchestrator.ledger.records import TaskRecord
-from orchestrator.runtime.bodies import unpack
+from orchestrator.runtime.storage.bodies import unpack
 
 _RIGHT = 1.0
 Why = Literal["no outcome", "not right", "no bodies", "no such field", "holds a secret"]

@@ -17,7 +17,7 @@ from orchestrator.bench.suite import Sample
 from orchestrator.core.money import Money
 from orchestrator.policy.records import Policy
 from orchestrator.runtime.orchestrator import Orchestrator
-from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.run.results import TaskResult
 
 OnResult = Callable[[Sample, TaskResult], None]
 

@@ -15,7 +15,7 @@ from orchestrator.bench.suite import Sample
 from orchestrator.core.errors import TaskExists
 from orchestrator.core.money import Money
 from orchestrator.runtime.orchestrator import Orchestrator
-from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.run.results import TaskResult
 
 DEFAULT_CONCURRENCY = 8
 

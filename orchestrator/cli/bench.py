@@ -28,7 +28,7 @@ from orchestrator.core.money import Money
 if TYPE_CHECKING:
     from orchestrator.bench.measure import Measured, Plan
     from orchestrator.policy.records import Policy
-    from orchestrator.runtime.results import TaskResult
+    from orchestrator.runtime.run.results import TaskResult
 
 ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Tasks at once.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many questions.")]

@@ -19,7 +19,7 @@ from orchestrator.core.errors import TaskNotFound
 if TYPE_CHECKING:
     from orchestrator.core.events import Listener
     from orchestrator.runtime.orchestrator import Orchestrator
-    from orchestrator.runtime.results import TaskResult
+    from orchestrator.runtime.run.results import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

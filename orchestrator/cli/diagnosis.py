@@ -122,7 +122,7 @@ def _private(path: Path) -> Iterator[Finding]:
 def _encryption() -> Finding:
     """Whether what is said will be encrypted."""
     from orchestrator.core.sealing import ENCRYPTION_VARIABLE, EncryptionError
-    from orchestrator.runtime.encryption import seal_from_environment
+    from orchestrator.runtime.storage.encryption import seal_from_environment
 
     try:
         is_set = seal_from_environment().is_set

@@ -16,9 +16,9 @@ from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
     from orchestrator.ledger.afterwards import Correction
-    from orchestrator.ledger.reading import Doubt, Spending
+    from orchestrator.ledger.bookkeeping.verification import Verification
     from orchestrator.ledger.stored import StoredLedger
-    from orchestrator.ledger.verification import Verification
+    from orchestrator.ledger.stores.reading import Doubt, Spending
     from orchestrator.reports.reconcile import Matching
 
 T = TypeVar("T")

@@ -150,7 +150,7 @@ def forget(
 
     Stop the user's tasks first: one that runs may write more.
     """
-    from orchestrator.runtime.forgetting import forget as erase
+    from orchestrator.runtime.storage.forgetting import forget as erase
 
     erased = asyncio.run(erase(store, user, tenant=tenant))
     with _open(memo, store) as entries:
@@ -284,7 +284,7 @@ def _facts(entry: Entry, *, reply: bool) -> dict[str, Any]:
         "bytes": len(entry.reply),
     }
     if reply:
-        from orchestrator.runtime.encryption import seal_from_environment
+        from orchestrator.runtime.storage.encryption import seal_from_environment
 
         facts["reply"] = seal_from_environment().open(entry.reply).decode(errors="replace")
     return facts

@@ -19,7 +19,7 @@ from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
     from orchestrator.core.halt import Halt
-    from orchestrator.runtime.results import TaskResult
+    from orchestrator.runtime.run.results import TaskResult
 
 FAILED = 1
 MISTAKEN = 2

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from orchestrator.bench.suite import Sample
 from orchestrator.core.money import Money
-from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.run.results import TaskResult
 
 
 class TaskBar:

@@ -13,7 +13,7 @@ from orchestrator.cli.output import print_json
 from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
-    from orchestrator.ledger.reading import Total
+    from orchestrator.ledger.stores.reading import Total
     from orchestrator.pricing.currency import Rate
 
 COUNTS = ("attempts", "input_tokens", "output_tokens")

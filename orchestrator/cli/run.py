@@ -21,7 +21,7 @@ from orchestrator.core.ids import new_task_id
 
 if TYPE_CHECKING:
     from orchestrator.runtime.orchestrator import Orchestrator
-    from orchestrator.runtime.results import TaskResult
+    from orchestrator.runtime.run.results import TaskResult
 
 
 def run(  # noqa: PLR0913 - one parameter for each option

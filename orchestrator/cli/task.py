@@ -22,10 +22,10 @@ from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
     from orchestrator.core.scope import Scope
-    from orchestrator.ledger.reading import Spending
     from orchestrator.ledger.records import TaskRecord
+    from orchestrator.ledger.stores.reading import Spending
     from orchestrator.runtime.orchestrator import Orchestrator
-    from orchestrator.runtime.results import TaskResult
+    from orchestrator.runtime.run.results import TaskResult
 
 app = typer.Typer(no_args_is_help=True, help="List, show, watch, explain and resume tasks.")
 app.command()(watch)

@@ -14,8 +14,8 @@ from orchestrator.cli.output import FAILED, HALTED, INTERRUPTED, counted, print_
 from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
-    from orchestrator.ledger.reading import LedgerReader, Spending
     from orchestrator.ledger.records import TaskRecord
+    from orchestrator.ledger.stores.reading import LedgerReader, Spending
 
 DEFAULT_EVERY_S = 0.5
 

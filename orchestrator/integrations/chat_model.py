@@ -27,8 +27,8 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from orchestrator.core.halt import Halted
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import ToolCall
-from orchestrator.runtime.context import RUNNING
-from orchestrator.runtime.results import Reply
+from orchestrator.runtime.run.context import RUNNING
+from orchestrator.runtime.run.results import Reply
 from orchestrator.runtime.steps import Step
 
 

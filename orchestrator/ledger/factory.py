@@ -9,11 +9,11 @@ from pathlib import Path
 from orchestrator.core.clock import Clock, SystemClock
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.sealing import Seal
-from orchestrator.ledger.reading import LedgerReader
 from orchestrator.ledger.sealed import SealedLedger
-from orchestrator.ledger.steady import steady_clock
-from orchestrator.ledger.store import Store
 from orchestrator.ledger.stored import StoredLedger
+from orchestrator.ledger.stores.reading import LedgerReader
+from orchestrator.ledger.stores.steady import steady_clock
+from orchestrator.ledger.stores.store import Store
 
 _DIRECTORY = Path(".orchestrator")
 _FORMS = (
@@ -70,7 +70,7 @@ def directory_of(url: str) -> Path | None:
     if path is not None:
         return path.parent
     if is_postgres(url):
-        from orchestrator.ledger.postgres_connection import (  # noqa: PLC0415 - only when used
+        from orchestrator.ledger.stores.postgres_connection import (  # noqa: PLC0415 - only when used
             place_from_url,
         )
 
@@ -102,17 +102,17 @@ def ledger_from_url(
 
     path = sqlite_path(url)
     if path is not None:
-        from orchestrator.ledger.sqlite import SqliteStore  # noqa: PLC0415 - only when used
+        from orchestrator.ledger.stores.sqlite import SqliteStore  # noqa: PLC0415 - only when used
 
         # A clock of a test's own tells its own time.
         steady = steady_clock() if isinstance(clock, SystemClock) else None
         return made(SqliteStore(path, steady=steady))
     if is_postgres(url):
-        from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - only when used
+        from orchestrator.ledger.stores.postgres import PostgresStore  # noqa: PLC0415 - only when used
 
         return made(PostgresStore(url))
     if url.partition(":")[0] == "memory":
-        from orchestrator.ledger.memory import MemoryStore  # noqa: PLC0415 - only when used
+        from orchestrator.ledger.stores.memory import MemoryStore  # noqa: PLC0415 - only when used
 
         return made(MemoryStore())
     message = f"the store {url!r} is of no kind this version knows; {_FORMS}"
@@ -127,11 +127,11 @@ def reader_from_url(url: str) -> LedgerReader:
     """
     path = sqlite_path(url)
     if path is not None:
-        from orchestrator.ledger.sqlite_reading import SqliteReader  # noqa: PLC0415 - when used
+        from orchestrator.ledger.stores.sqlite_reading import SqliteReader  # noqa: PLC0415 - when used
 
         return SqliteReader(path)
     if is_postgres(url):
-        from orchestrator.ledger.postgres_reading import PostgresReader  # noqa: PLC0415 - when used
+        from orchestrator.ledger.stores.postgres_reading import PostgresReader  # noqa: PLC0415 - when used
 
         return PostgresReader(url)
     message = f"the store {url!r} cannot be read from here; name a sqlite: or postgresql: store"

@@ -21,8 +21,8 @@ from orchestrator.ledger.records import (
     TaskRecord,
 )
 from orchestrator.ledger.remembered import Remembered
-from orchestrator.ledger.store import Store
 from orchestrator.ledger.stored import StoredLedger
+from orchestrator.ledger.stores.store import Store
 
 _UNTOLD = "The graph asks; its question is encrypted, resume to see it."
 

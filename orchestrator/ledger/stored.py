@@ -13,12 +13,15 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
-from orchestrator.ledger import book, correcting, crossings, forgetting, lifecycle
 from orchestrator.ledger.afterwards import Correction, Crossing
+from orchestrator.ledger.bookkeeping import book, correcting, crossings, forgetting, lifecycle
+from orchestrator.ledger.bookkeeping.operation import Answer, Operation, Urgency
+from orchestrator.ledger.bookkeeping.unit import UnitOfWork
+from orchestrator.ledger.bookkeeping.verification import Verification, verify
+from orchestrator.ledger.bookkeeping.waiting import Ask
+from orchestrator.ledger.bookkeeping.writer import Writer
 from orchestrator.ledger.courses import Spent
-from orchestrator.ledger.lesson_rows import check_lessons
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.operation import Answer, Operation, Urgency
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -34,9 +37,9 @@ from orchestrator.ledger.records import (
     TaskRecord,
 )
 from orchestrator.ledger.remembered import Remembered
-from orchestrator.ledger.rows import to_us
-from orchestrator.ledger.store import Store
-from orchestrator.ledger.unit import UnitOfWork
+from orchestrator.ledger.stores.lesson_rows import check_lessons
+from orchestrator.ledger.stores.rows import to_us
+from orchestrator.ledger.stores.store import Store
 from orchestrator.ledger.validation import (
     check_closing,
     check_correction,
@@ -49,9 +52,6 @@ from orchestrator.ledger.validation import (
     check_remembered,
     check_text,
 )
-from orchestrator.ledger.verification import Verification, verify
-from orchestrator.ledger.waiting import Ask
-from orchestrator.ledger.writer import Writer
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from orchestrator.ledger.factory import reader_from_url
-from orchestrator.ledger.reading import Dimension, Total
+from orchestrator.ledger.stores.reading import Dimension, Total
 
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 

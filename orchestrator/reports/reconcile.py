@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orchestrator.ledger.reading import Doubt, Spending
 from orchestrator.ledger.records import UNASKED
+from orchestrator.ledger.stores.reading import Doubt, Spending
 from orchestrator.reports.usage import Usage
 
 SKEW = timedelta(minutes=2)

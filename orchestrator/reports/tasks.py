@@ -6,8 +6,8 @@ from orchestrator.core.errors import TaskNotFound
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.money import Money
 from orchestrator.ledger.factory import reader_from_url
-from orchestrator.ledger.reading import LedgerReader, Spending
 from orchestrator.ledger.records import TaskRecord
+from orchestrator.ledger.stores.reading import LedgerReader, Spending
 
 
 def list_tasks(

@@ -14,21 +14,21 @@ from orchestrator.ledger.records import Decision
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
-from orchestrator.runtime import renewals
-from orchestrator.runtime.booking import AttemptRefused
-from orchestrator.runtime.choosing import Chooser
-from orchestrator.runtime.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
-from orchestrator.runtime.journal import JournaledReply
-from orchestrator.runtime.judging import Judged, judge
-from orchestrator.runtime.likelihood import judge_start
-from orchestrator.runtime.memory import Memory
-from orchestrator.runtime.patience import patiently
-from orchestrator.runtime.places import Place
-from orchestrator.runtime.questions import answered, ask_person, book_answer
-from orchestrator.runtime.request import AskRequest
-from orchestrator.runtime.results import Reply
-from orchestrator.runtime.task_run import HARD_STOPS, TaskRun
-from orchestrator.runtime.thresholds import heed
+from orchestrator.runtime.asking import renewals
+from orchestrator.runtime.asking.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
+from orchestrator.runtime.asking.judging import Judged, judge
+from orchestrator.runtime.asking.memory import Memory
+from orchestrator.runtime.asking.questions import answered, ask_person, book_answer
+from orchestrator.runtime.choice.choosing import Chooser
+from orchestrator.runtime.run.patience import patiently
+from orchestrator.runtime.run.places import Place
+from orchestrator.runtime.run.request import AskRequest
+from orchestrator.runtime.run.results import Reply
+from orchestrator.runtime.run.task_run import HARD_STOPS, TaskRun
+from orchestrator.runtime.spending.booking import AttemptRefused
+from orchestrator.runtime.spending.likelihood import judge_start
+from orchestrator.runtime.spending.thresholds import heed
+from orchestrator.runtime.storage.journal import JournaledReply
 
 
 @dataclass(slots=True)

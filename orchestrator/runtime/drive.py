@@ -16,13 +16,13 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import Halt, Halted
 from orchestrator.core.redaction import mask
-from orchestrator.runtime.context import RUNNING
+from orchestrator.runtime.asking.memory import bind_memoized_tools
+from orchestrator.runtime.asking.questions import described, is_ours, told
 from orchestrator.runtime.graphs import Bound
 from orchestrator.runtime.handler import GovernedHandler
-from orchestrator.runtime.memory import bind_memoized_tools
-from orchestrator.runtime.places import HERE
-from orchestrator.runtime.questions import described, is_ours, told
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.context import RUNNING
+from orchestrator.runtime.run.places import HERE
+from orchestrator.runtime.run.task_run import TaskRun
 
 LEAVE_BEHIND_S = 1.0
 """How long code that was cancelled may take to end before its run goes on without it."""

@@ -9,7 +9,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import TaskHistory, TaskRecord
 from orchestrator.routing.learning.observation import Outcome
-from orchestrator.runtime.services import Services
+from orchestrator.runtime.shared.services import Services
 
 
 def score_of(success: bool | None, score: float | None) -> float:  # noqa: FBT001 - it is what was said

@@ -12,14 +12,14 @@ from langgraph.types import Interrupt
 
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.halt import Halted
-from orchestrator.runtime.context import TOOL_START, ToolStart
-from orchestrator.runtime.granting import interrupts
-from orchestrator.runtime.tool_signs import teach
+from orchestrator.runtime.asking.tool_signs import teach
+from orchestrator.runtime.run.context import TOOL_START, ToolStart
+from orchestrator.runtime.spending.granting import interrupts
 from orchestrator.runtime.tools import GOVERNED, arguments_digest
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.places import Place
-    from orchestrator.runtime.task_run import TaskRun
+    from orchestrator.runtime.run.places import Place
+    from orchestrator.runtime.run.task_run import TaskRun
 
 
 class GovernedHandler(BaseCallbackHandler):

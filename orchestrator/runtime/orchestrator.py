@@ -22,17 +22,17 @@ from orchestrator.models.litellm_client import LiteLLMClient
 from orchestrator.models.protocol import ModelClient
 from orchestrator.policy.load import load_policy
 from orchestrator.policy.records import Policy
-from orchestrator.runtime import arguments
-from orchestrator.runtime.bodies import pack
-from orchestrator.runtime.context import RUNNING, scope_here
-from orchestrator.runtime.engine import Engine
 from orchestrator.runtime.feedback import score_of, teach
-from orchestrator.runtime.granting import is_about_money
 from orchestrator.runtime.graphs import Graph, label
-from orchestrator.runtime.nesting import parent_of, place_in, task_id_in
-from orchestrator.runtime.outermost import OPENED, Opened
-from orchestrator.runtime.results import TaskResult
-from orchestrator.runtime.services import Services, open_services
+from orchestrator.runtime.run import arguments
+from orchestrator.runtime.run.context import RUNNING, scope_here
+from orchestrator.runtime.run.nesting import parent_of, place_in, task_id_in
+from orchestrator.runtime.run.outermost import OPENED, Opened
+from orchestrator.runtime.run.results import TaskResult
+from orchestrator.runtime.shared.engine import Engine
+from orchestrator.runtime.shared.services import Services, open_services
+from orchestrator.runtime.spending.granting import is_about_money
+from orchestrator.runtime.storage.bodies import pack
 from orchestrator.runtime.tasks import Tasks
 from orchestrator.telemetry.fanout import Fanout
 

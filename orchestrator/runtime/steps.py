@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.runtime.call import call
-from orchestrator.runtime.context import RUNNING, running_task
-from orchestrator.runtime.outermost import as_task
-from orchestrator.runtime.request import AskRequest, Check, Prompt, ask_request
-from orchestrator.runtime.results import Reply
+from orchestrator.runtime.run.context import RUNNING, running_task
+from orchestrator.runtime.run.outermost import as_task
+from orchestrator.runtime.run.request import AskRequest, Check, Prompt, ask_request
+from orchestrator.runtime.run.results import Reply
 from orchestrator.runtime.stream import ReplyStream
 
 

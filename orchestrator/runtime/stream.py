@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from orchestrator.core.errors import OrchestratorError, StreamCut
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.runtime.call import call
-from orchestrator.runtime.places import Place
-from orchestrator.runtime.request import AskRequest
-from orchestrator.runtime.results import Reply
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.places import Place
+from orchestrator.runtime.run.request import AskRequest
+from orchestrator.runtime.run.results import Reply
+from orchestrator.runtime.run.task_run import TaskRun
 
 
 @dataclass(frozen=True, slots=True)

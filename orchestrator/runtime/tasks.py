@@ -23,19 +23,19 @@ from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
 from orchestrator.policy.records import Policy
-from orchestrator.runtime.bodies import pack, unpack
-from orchestrator.runtime.checkpoints import FencedSaver
+from orchestrator.runtime.asking.passing_on import ask_for, passed_on
+from orchestrator.runtime.asking.questions import taken_apart
 from orchestrator.runtime.drive import Ending, drive
-from orchestrator.runtime.engine import mirror
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
-from orchestrator.runtime.masking import sentence
-from orchestrator.runtime.opening import open_run
-from orchestrator.runtime.passing_on import ask_for, passed_on
-from orchestrator.runtime.patience import close_patiently, patiently
-from orchestrator.runtime.questions import taken_apart
-from orchestrator.runtime.results import Cost, TaskResult, attempt_of, weakest
-from orchestrator.runtime.services import Services
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.masking import sentence
+from orchestrator.runtime.run.opening import open_run
+from orchestrator.runtime.run.patience import close_patiently, patiently
+from orchestrator.runtime.run.results import Cost, TaskResult, attempt_of, weakest
+from orchestrator.runtime.run.task_run import TaskRun
+from orchestrator.runtime.shared.engine import mirror
+from orchestrator.runtime.shared.services import Services
+from orchestrator.runtime.storage.bodies import pack, unpack
+from orchestrator.runtime.storage.checkpoints import FencedSaver
 
 
 class Tasks:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 from orchestrator.limits.tools import ToolSettings
-from orchestrator.runtime import arguments
-from orchestrator.runtime.context import RUNNING
-from orchestrator.runtime.outermost import OPENED, as_task
+from orchestrator.runtime.run import arguments
+from orchestrator.runtime.run.context import RUNNING
+from orchestrator.runtime.run.outermost import OPENED, as_task
 from orchestrator.runtime.tools import GOVERNED, ToolAsk, call_tool, call_tool_sync
 
 P = ParamSpec("P")

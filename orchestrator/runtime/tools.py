@@ -19,16 +19,16 @@ from orchestrator.core.money import Money
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
 from orchestrator.pricing.currency import day_of
-from orchestrator.runtime.bodies import pack
-from orchestrator.runtime.booking import AttemptRefused, announce, book, report
-from orchestrator.runtime.context import TOOL_START, running_task
-from orchestrator.runtime.engine import mirror
-from orchestrator.runtime.held import HELD, Held
-from orchestrator.runtime.masking import sentence
-from orchestrator.runtime.places import Place
-from orchestrator.runtime.priced import Use, hold, intend
-from orchestrator.runtime.slot import Slot
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.context import TOOL_START, running_task
+from orchestrator.runtime.run.masking import sentence
+from orchestrator.runtime.run.places import Place
+from orchestrator.runtime.run.slot import Slot
+from orchestrator.runtime.run.task_run import TaskRun
+from orchestrator.runtime.shared.engine import mirror
+from orchestrator.runtime.spending.booking import AttemptRefused, announce, book, report
+from orchestrator.runtime.spending.held import HELD, Held
+from orchestrator.runtime.spending.priced import Use, hold, intend
+from orchestrator.runtime.storage.bodies import pack
 
 GOVERNED = "orchestrator_governed"
 """In the metadata of LangChain tools whose calls come here."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from math import inf
 
 from orchestrator.core.money import Money
-from orchestrator.runtime.charges import Quantity, charge, measured
-from orchestrator.runtime.context import running_task
-from orchestrator.runtime.labels import note
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.context import running_task
+from orchestrator.runtime.run.labels import note
+from orchestrator.runtime.run.task_run import TaskRun
+from orchestrator.runtime.spending.charges import Quantity, charge, measured
 
 SCARCE = 10
 """Less than one part in this many left before the first call: time to finish."""

@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 
 from orchestrator.core.money import Money
-from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.run.results import TaskResult
 
 
 def assert_cost_below(result: TaskResult, usd: str | Decimal | Money) -> None:

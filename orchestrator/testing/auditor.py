@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.core.events import TaskStatus
+from orchestrator.ledger.bookkeeping.verification import verify
 from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Demand
-from orchestrator.ledger.rows import AccountRow, Fact
-from orchestrator.ledger.verification import verify
+from orchestrator.ledger.stores.rows import AccountRow, Fact
 from orchestrator.testing.teller import Teller
 
 if TYPE_CHECKING:
-    from orchestrator.ledger.unit import UnitOfWork
+    from orchestrator.ledger.bookkeeping.unit import UnitOfWork
     from orchestrator.testing.simulated_task import Plan
     from orchestrator.testing.simulation import Process, VirtualTime
 

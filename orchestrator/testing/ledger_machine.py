@@ -25,8 +25,9 @@ from typing import ClassVar, Literal, NamedTuple
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.memory import MemoryStore
-from orchestrator.ledger.operation import Operation
+from orchestrator.ledger.bookkeeping.operation import Operation
+from orchestrator.ledger.bookkeeping.unit import UnitOfWork
+from orchestrator.ledger.bookkeeping.waiting import Ask
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -36,8 +37,7 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
-from orchestrator.ledger.unit import UnitOfWork
-from orchestrator.ledger.waiting import Ask
+from orchestrator.ledger.stores.memory import MemoryStore
 from orchestrator.testing.teller import Teller
 
 TASKS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.operation import Operation
+from orchestrator.ledger.bookkeeping.operation import Operation
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -30,8 +30,8 @@ from orchestrator.ledger.records import (
     Demand,
     TaskOpening,
 )
-from orchestrator.ledger.rows import AccountRow, Body, Wanted, to_us
-from orchestrator.ledger.store import Store
+from orchestrator.ledger.stores.rows import AccountRow, Body, Wanted, to_us
+from orchestrator.ledger.stores.store import Store
 from orchestrator.testing.ledger_machine import KEPT, LedgerMachine, MachineClock, history_bytes
 from orchestrator.testing.teller import Teller
 

@@ -15,9 +15,9 @@ from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope, ScopeKind
-from orchestrator.ledger import correcting
 from orchestrator.ledger.afterwards import Correction
-from orchestrator.ledger.operation import Operation
+from orchestrator.ledger.bookkeeping import correcting
+from orchestrator.ledger.bookkeeping.operation import Operation
 from orchestrator.ledger.records import (
     AlreadyEnded,
     AttemptEnd,

@@ -22,9 +22,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TypeAlias, cast
 
-from orchestrator.ledger.operation import Operation
-from orchestrator.ledger.store import Store
-from orchestrator.ledger.waiting import Ask
+from orchestrator.ledger.bookkeeping.operation import Operation
+from orchestrator.ledger.bookkeeping.waiting import Ask
+from orchestrator.ledger.stores.store import Store
 from orchestrator.testing.auditor import Auditor
 from orchestrator.testing.simulated_task import Plan, Script, draw_plans, live
 from orchestrator.testing.teller import Teller

@@ -13,8 +13,12 @@ from typing import TypeVar, cast
 
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.ledger import book, lifecycle
-from orchestrator.ledger.operation import Operation
+from orchestrator.ledger.bookkeeping import book, lifecycle
+from orchestrator.ledger.bookkeeping.operation import Operation
+from orchestrator.ledger.bookkeeping.transactor import Transactor
+from orchestrator.ledger.bookkeeping.unit import UnitOfWork
+from orchestrator.ledger.bookkeeping.verification import Verification, verify
+from orchestrator.ledger.bookkeeping.waiting import Ask
 from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
@@ -23,11 +27,7 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
-from orchestrator.ledger.store import Store
-from orchestrator.ledger.transactor import Transactor
-from orchestrator.ledger.unit import UnitOfWork
-from orchestrator.ledger.verification import Verification, verify
-from orchestrator.ledger.waiting import Ask
+from orchestrator.ledger.stores.store import Store
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.ledger.store import OutcomeUnknown, Store
+from orchestrator.ledger.stores.store import OutcomeUnknown, Store
 
 BUSY = "the store is busy"
 FULL = "the disk is full"

@@ -19,7 +19,7 @@ import pytest
 
 from orchestrator import Money, Orchestrator
 from orchestrator.ledger.factory import reader_from_url
-from orchestrator.ledger.reading import Spending
+from orchestrator.ledger.stores.reading import Spending
 from orchestrator.testing.upstream.recording import RecordedReply
 from orchestrator.testing.upstream.server import Upstream
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.models.litellm_client import LiteLLMClient
 
 COMMITS = {
@@ -46,7 +46,7 @@ def arm(point: str, count: int) -> None:
     if find_spec("psycopg") is not None:
         from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver  # noqa: PLC0415 - an extra
 
-        from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - an extra
+        from orchestrator.ledger.stores.postgres import PostgresStore  # noqa: PLC0415 - an extra
 
         stores.append(PostgresStore)
         savers.append(AsyncPostgresSaver)

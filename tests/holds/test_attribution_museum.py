@@ -12,7 +12,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from orchestrator import Money
 from orchestrator.integrations.chat_model import RoutedChatModel
 from orchestrator.integrations.tools import governed_tools
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.pricing.book import PriceBook
 from orchestrator.testing.upstream.server import Upstream
 

@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 
 from orchestrator import Money, Orchestrator, step, tool_cost
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.models.scripted import ScriptedModel
 

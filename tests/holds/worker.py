@@ -22,7 +22,7 @@ EARLY = (
     "litellm.llms.custom_httpx.aiohttp_transport",
     "litellm.proxy._types",
     "openai.resources",
-    "orchestrator.ledger.sqlite",
+    "orchestrator.ledger.stores.sqlite",
     "orchestrator.models.failures",
     "orchestrator.runtime.steps",
     "plans",
@@ -30,8 +30,8 @@ EARLY = (
 )
 IF_INSTALLED = (
     "langgraph.checkpoint.postgres.aio",
-    "orchestrator.ledger.postgres",
-    "orchestrator.runtime.postgres_checkpoints",
+    "orchestrator.ledger.stores.postgres",
+    "orchestrator.runtime.storage.postgres_checkpoints",
 )
 
 

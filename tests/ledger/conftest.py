@@ -12,7 +12,6 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.memory import MemoryStore
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -23,8 +22,9 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
-from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.ledger.stored import StoredLedger
+from orchestrator.ledger.stores.memory import MemoryStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TEAM = Account("team", "acme/research", "total")
@@ -203,7 +203,7 @@ def store(request: pytest.FixtureRequest, ledger_path: Path) -> Any:
         return MemoryStore()
     if request.param == "sqlite":
         return SqliteStore(ledger_path)
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
     return postgres.PostgresStore(request.getfixturevalue("postgres_url"), server_clock=False)
 
 

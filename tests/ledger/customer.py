@@ -22,8 +22,8 @@ from orchestrator.ledger.records import (
     Demand,
     TaskOpening,
 )
-from orchestrator.ledger.rows import from_us, to_us
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.rows import from_us, to_us
+from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.teller import Teller
 
 WINDOW_US = 500_000
@@ -41,7 +41,7 @@ class Customer:
         if url.startswith("sqlite"):
             store = SqliteStore(Path(url.removeprefix("sqlite:///")))
         else:
-            from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - an extra
+            from orchestrator.ledger.stores.postgres import PostgresStore  # noqa: PLC0415 - an extra
 
             store = PostgresStore(url)
         self.teller = Teller(store, now)

@@ -23,8 +23,8 @@ from orchestrator.ledger.records import (
     Demand,
     TaskOpening,
 )
-from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.ledger.stored import StoredLedger
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 TEAM = Account("team", "acme/research", "total")
 
@@ -46,7 +46,7 @@ def store_at(url, faults):
     path = sqlite_path(url)
     if path is not None:
         return SqliteStore(path, faults=faults)
-    from orchestrator.ledger.postgres import PostgresStore  # noqa: PLC0415 - an extra
+    from orchestrator.ledger.stores.postgres import PostgresStore  # noqa: PLC0415 - an extra
 
     return PostgresStore(url, faults=faults)
 

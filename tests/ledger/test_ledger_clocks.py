@@ -9,8 +9,8 @@ from orchestrator.budgets.rules import BudgetRule
 from orchestrator.budgets.windows import account_for
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AlreadyEnded, BudgetShort, Demand
-from orchestrator.ledger.sqlite import SqliteStore
-from orchestrator.ledger.steady import SteadyClock, steady_clock
+from orchestrator.ledger.stores.sqlite import SqliteStore
+from orchestrator.ledger.stores.steady import SteadyClock, steady_clock
 
 
 @pytest.fixture

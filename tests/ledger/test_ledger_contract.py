@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from orchestrator.ledger.memory import MemoryStore
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.memory import MemoryStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.ledger_store import LedgerStoreContract, check_histories
 
 STEPS = 100
@@ -39,7 +39,7 @@ class TestTheStoreInSqlite(LedgerStoreContract):
 class TestTheStoreInPostgres(LedgerStoreContract):
     @pytest.fixture
     def make_store(self, postgres_url):
-        postgres = pytest.importorskip("orchestrator.ledger.postgres")
+        postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
         return lambda: postgres.PostgresStore(postgres_url, server_clock=False)
 
 
@@ -64,7 +64,7 @@ def test_any_history_on_sqlite(ledger_path, record_property):
 
 @pytest.mark.torture
 def test_any_history_on_postgres(postgres_url, record_property):
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
     check_on_fresh_stores(
         "PostgreSQL",
         lambda number: postgres.PostgresStore(f"{postgres_url}{number}", server_clock=False),

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AlreadyEnded, BudgetShort
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 
 class Faults:

@@ -25,7 +25,7 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.sqlite_disk import FULL, IOERR_FSYNC, disk
 from orchestrator.testing.teller import Teller
 
@@ -240,7 +240,7 @@ def test_every_nth_write_and_sync_fails(ledger_path, access, code, times, record
 @pytest.mark.parametrize("kind", ["SerializationFailure", "DeadlockDetected", "cut", "DiskFull"])
 def test_every_nth_statement_fails_on_postgres(postgres_url, kind, record_property):
     psycopg = pytest.importorskip("psycopg")
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
 
     def fail(db):
         if kind == "cut":

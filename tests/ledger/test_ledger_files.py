@@ -7,10 +7,10 @@ import stat
 import pytest
 
 from orchestrator.core.errors import LedgerUnavailable
-from orchestrator.ledger import sqlite_schema
 from orchestrator.ledger.factory import ledger_from_url
-from orchestrator.ledger.sqlite import SqliteStore
-from orchestrator.ledger.sqlite_schema import MIGRATIONS
+from orchestrator.ledger.stores import sqlite_schema
+from orchestrator.ledger.stores.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite_schema import MIGRATIONS
 
 REPLACEMENT = """
 INSERT OR REPLACE INTO attempts SELECT seq + 9, attempt_id, task_id, epoch, key, request_hash, step,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-postgres = pytest.importorskip("orchestrator.ledger.postgres")
+postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
 
 
 async def test_a_hold_that_was_waited_for_lives_no_longer_than_another(

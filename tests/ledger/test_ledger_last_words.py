@@ -1,6 +1,6 @@
 """What the ledger says of attempts that it ended itself, and of tasks it forgets."""
 
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 
 async def test_who_withdrew_sent_nothing_and_who_died_may_have(open_bank, ledger_path, demand):

@@ -8,10 +8,10 @@ import pytest
 from orchestrator.ledger.lessons import Lesson
 
 psycopg = pytest.importorskip("psycopg")
-postgres = pytest.importorskip("orchestrator.ledger.postgres")
-connection = pytest.importorskip("orchestrator.ledger.postgres_connection")
-postgres_sql = pytest.importorskip("orchestrator.ledger.postgres_sql")
-lesson_rows = pytest.importorskip("orchestrator.ledger.lesson_rows")
+postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
+connection = pytest.importorskip("orchestrator.ledger.stores.postgres_connection")
+postgres_sql = pytest.importorskip("orchestrator.ledger.stores.postgres_sql")
+lesson_rows = pytest.importorskip("orchestrator.ledger.stores.lesson_rows")
 
 
 def lesson(subject):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-postgres = pytest.importorskip("orchestrator.ledger.postgres")
+postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
 
 
 async def test_a_waiter_is_woken_by_what_another_process_commits(postgres_url, open_bank, demand):

@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.memory import MemoryStore
 from orchestrator.ledger.records import (
     Account,
     AttemptEnd,
@@ -29,8 +28,9 @@ from orchestrator.ledger.records import (
     TaskClosing,
     TaskOpening,
 )
-from orchestrator.ledger.sqlite import SqliteStore
 from orchestrator.ledger.stored import StoredLedger
+from orchestrator.ledger.stores.memory import MemoryStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 TASKS = {"outer": (), "inner": ("outer",), "innermost": ("outer", "inner"), "beside": ()}
 ACCOUNTS = {
@@ -301,7 +301,7 @@ class PostgresMachine(LedgerMachine):
     schemas = itertools.count()
 
     def make_store(self):
-        postgres = pytest.importorskip("orchestrator.ledger.postgres")
+        postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
         url = f"{self.server}&schema=machine{next(self.schemas)}"
         return postgres.PostgresStore(url, server_clock=False, faults=self.inspect)
 

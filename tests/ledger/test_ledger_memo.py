@@ -7,7 +7,7 @@ import pytest
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AttemptEnd, Forgotten
 from orchestrator.ledger.remembered import Remembered
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 
 
 def hit(bank, **fields):

@@ -11,8 +11,8 @@ from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import ledger_from_url
 from orchestrator.ledger.records import Account, AlreadyEnded, BudgetShort
-from orchestrator.ledger.sqlite import SqliteStore
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 
 TASK = Account("task", "task-1", "task")
 

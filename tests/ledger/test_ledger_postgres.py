@@ -11,9 +11,9 @@ from orchestrator.ledger.factory import ledger_from_url, reader_from_url
 from orchestrator.ledger.stored import StoredLedger
 
 psycopg = pytest.importorskip("psycopg")
-postgres = pytest.importorskip("orchestrator.ledger.postgres")
-connection = pytest.importorskip("orchestrator.ledger.postgres_connection")
-schema = pytest.importorskip("orchestrator.ledger.postgres_schema")
+postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
+connection = pytest.importorskip("orchestrator.ledger.stores.postgres_connection")
+schema = pytest.importorskip("orchestrator.ledger.stores.postgres_schema")
 
 
 class Faults:

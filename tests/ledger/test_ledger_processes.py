@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import AlreadyEnded
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 SPENDER = Path(__file__).with_name("spender.py")
 
@@ -56,7 +56,7 @@ def store_at(ledger_path):
     def make(url):
         if url.startswith("sqlite"):
             return SqliteStore(ledger_path)
-        return pytest.importorskip("orchestrator.ledger.postgres").PostgresStore(url)
+        return pytest.importorskip("orchestrator.ledger.stores.postgres").PostgresStore(url)
 
     return make
 

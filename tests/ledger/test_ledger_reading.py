@@ -10,8 +10,8 @@ from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.reading import Total
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.reading import Total
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -28,7 +28,7 @@ on_sqlite = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 async def bank(ledger_url, ledger_path, open_bank):
     if ledger_url.startswith("sqlite"):
         return await open_bank(SqliteStore(ledger_path))
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
     return await open_bank(postgres.PostgresStore(ledger_url, server_clock=False))
 
 

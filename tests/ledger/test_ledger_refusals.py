@@ -8,10 +8,11 @@ import pytest
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import Halt, Probability
-from orchestrator.ledger import factory, sqlite_schema, steady
+from orchestrator.ledger import factory
 from orchestrator.ledger.codec import decode_halt, encode_halt
 from orchestrator.ledger.factory import directory_of, ledger_from_url, reader_from_url
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores import sqlite_schema, steady
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 POSTGRES = "postgresql://h/ledger"
 
@@ -47,7 +48,7 @@ def test_a_file_system_without_a_shared_log_is_refused(tmp_path, monkeypatch):
 def test_a_store_that_is_not_open_says_so_and_closes_all_the_same(tmp_path):
     stores = [SqliteStore(tmp_path / "ledger.db")]
     if find_spec("psycopg"):
-        postgres = pytest.importorskip("orchestrator.ledger.postgres")
+        postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
         stores.append(postgres.PostgresStore(POSTGRES))
     for store in stores:
         store.close()
@@ -90,7 +91,7 @@ def test_a_ledger_that_breaks_while_it_is_read_says_so(kind, ledger_path, reques
         url = f"sqlite:///{ledger_path}"
         store = SqliteStore(ledger_path)
     else:
-        postgres = pytest.importorskip("orchestrator.ledger.postgres")
+        postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
         url = request.getfixturevalue("postgres_url")
         store = postgres.PostgresStore(url)
     store.open()
@@ -101,7 +102,7 @@ def test_a_ledger_that_breaks_while_it_is_read_says_so(kind, ledger_path, reques
 
 async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server):
     psycopg = pytest.importorskip("psycopg")
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
     with psycopg.connect(postgres_server, autocommit=True) as db:
         db.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
     url = psycopg.conninfo.make_conninfo(postgres_server, dbname="ascii")
@@ -114,7 +115,7 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
 
 
 def test_an_error_of_our_own_costs_no_connection(postgres_server):
-    connection = pytest.importorskip("orchestrator.ledger.postgres_connection")
+    connection = pytest.importorskip("orchestrator.ledger.stores.postgres_connection")
     with connection.connect(connection.place_from_url(postgres_server)) as db:
         assert not connection.is_lost(db, ValueError("not the server's"))
         db.close()

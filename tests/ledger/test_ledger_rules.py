@@ -2,9 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.money import Money
+from orchestrator.ledger.bookkeeping.rules import judge
 from orchestrator.ledger.records import Account, Demand
-from orchestrator.ledger.rows import AccountRow
-from orchestrator.ledger.rules import judge
+from orchestrator.ledger.stores.rows import AccountRow
 
 ACCOUNT = Account("team", "acme/research", "total")
 AMOUNTS = st.integers(0, 20)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.money import Money
-from orchestrator.ledger import transactor
+from orchestrator.ledger.bookkeeping import transactor
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
 
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.ledger import sqlite
-from orchestrator.ledger.operation import Operation
+from orchestrator.ledger.bookkeeping.operation import Operation
 from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores import sqlite
+from orchestrator.ledger.stores.sqlite import SqliteStore
 
 
 def task_account(task_id):

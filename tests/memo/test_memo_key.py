@@ -17,7 +17,7 @@ from orchestrator.memo.key import (
     tool_content,
 )
 from orchestrator.memo.sharing import Partition
-from orchestrator.runtime.request import ask_request
+from orchestrator.runtime.run.request import ask_request
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "find", "parameters": {"a": 1, "b": 2}}}

@@ -24,14 +24,14 @@ class Fault:
 MONEY = [
     Fault(
         "parallel calls all pass a check-then-act budget",
-        "ledger/rules.py",
+        "ledger/bookkeeping/rules.py",
         "if need <= available - sums.reserved:",
         "if need <= available:",
         f"{LEDGER}::test_parallel_calls_do_not_all_pass_a_check_then_act_budget[sqlite]",
     ),
     Fault(
         "a reservation is trimmed to the headroom instead of refused",
-        "ledger/book.py",
+        "ledger/bookkeeping/book.py",
         "            raise BudgetShort(demand, row.balance())",
         "            need = demand.limit.nano - row.settled - row.disputed",
         f"{LEDGER}::test_a_reservation_is_refused_and_not_trimmed_to_the_headroom[sqlite]",
@@ -45,14 +45,14 @@ MONEY = [
     ),
     Fault(
         "double reservations",
-        "ledger/book.py",
+        "ledger/bookkeeping/book.py",
         "    if unit.hold(intent.attempt_id) is not None:",
         "    if unit.hold(intent.attempt_id) is None and False:",
         f"{LEDGER}::test_a_retried_request_is_not_reserved_twice[sqlite]",
     ),
     Fault(
         "N processes each allow the whole budget",
-        "ledger/transactor.py",
+        "ledger/bookkeeping/transactor.py",
         "if others_wrote or len(self._unit) > MAX_REMEMBERED:",
         "if len(self._unit) > MAX_REMEMBERED:",
         "tests/ledger/test_ledger_contract.py::TestTheStoreInSqlite"
@@ -67,14 +67,14 @@ MONEY = [
     ),
     Fault(
         "fail closed fails open",
-        "ledger/operation.py",
+        "ledger/bookkeeping/operation.py",
         "            answer.future.set_exception(operation.error)",
         "            answer.future.set_result(None)",
         f"{LEDGER}::test_fail_closed_fails_closed",
     ),
     Fault(
         "the gate checks the model that was asked for, the fallback bills another",
-        "runtime/attempt.py",
+        "runtime/asking/attempt.py",
         "        reserve=order.action.bound,",
         '        reserve=Money(200_000) if order.action.settings.name == "large" else'
         " order.action.bound,",
@@ -117,14 +117,14 @@ MONEY = [
     ),
     Fault(
         "a budget stops at a few percent of itself",
-        "ledger/rules.py",
+        "ledger/bookkeeping/rules.py",
         "    available = demand.limit.nano -",
         "    available = demand.limit.nano // 20 -",
         f"{HOLDS}::test_a_budget_stops_where_it_is_used_up_and_not_at_a_few_percent",
     ),
     Fault(
         "resume resets the spend to zero",
-        "ledger/lifecycle.py",
+        "ledger/bookkeeping/lifecycle.py",
         '    if record.status == "completed":\n        return record',
         '    if record.status == "completed":\n        return record\n'
         "    for row in unit._accounts.values():\n        row.settled = 0",
@@ -141,7 +141,7 @@ HALTS = [
     ),
     Fault(
         "sub-agents escape the parent's budget",
-        "ledger/queries.py",
+        "ledger/stores/queries.py",
         '        holders += [("task", ancestor) for ancestor in scope.ancestors]\n',
         "",
         "tests/ledger/test_ledger_contract.py::TestTheStoreInSqlite"
@@ -149,14 +149,14 @@ HALTS = [
     ),
     Fault(
         "an interrupted node pays again",
-        "runtime/journal.py",
+        "runtime/storage/journal.py",
         "            elif record.end is not None and record.end.reply is not None:",
         "            elif record.end is not None and record.end.reply is None:",
         f"{HOLDS}::test_an_interrupted_node_does_not_pay_again",
     ),
     Fault(
         "the hard stop throws the work away: what was paid is asked again",
-        "runtime/journal.py",
+        "runtime/storage/journal.py",
         "            elif record.end is not None and record.end.reply is not None:",
         "            elif False:",
         f"{HOLDS}::test_a_hard_stop_does_not_throw_away_the_work_before_the_answer",
@@ -179,42 +179,42 @@ HALTS = [
 WHOLE_LIVES = [
     Fault(
         "what another process wrote is not seen",
-        "ledger/transactor.py",
+        "ledger/bookkeeping/transactor.py",
         "        others_wrote = self._version != before",
         "        others_wrote = False",
         f"{SIMULATED}_memory",
     ),
     Fault(
         "a reply is paid for and not kept",
-        "ledger/book.py",
+        "ledger/bookkeeping/book.py",
         "    if reply is not None:\n        unit.add_reply(reply)",
         "    if reply is not None and len(ended.attempt_id) % 2:\n        unit.add_reply(reply)",
         f"{SIMULATED}_memory",
     ),
     Fault(
         "an owner that slept through its takeover goes on",
-        "ledger/ownership.py",
+        "ledger/bookkeeping/ownership.py",
         "    if state.epoch != epoch:",
         "    if state.epoch < epoch:",
         f"{SIMULATED}_memory",
     ),
     Fault(
         "what the dead held is free again",
-        "ledger/book.py",
+        "ledger/bookkeeping/book.py",
         "            row.disputed += hold.reserve",
         "            row.disputed += 0",
         f"{SIMULATED}_memory",
     ),
     Fault(
         "a write whose answer was lost is taken for none",
-        "ledger/transactor.py",
+        "ledger/bookkeeping/transactor.py",
         "                if isinstance(cause, OutcomeUnknown):",
         "                if False:",
         f"{SIMULATED}_memory",
     ),
     Fault(
         "a hold of the living expires because somebody set a clock",
-        "ledger/sqlite.py",
+        "ledger/stores/sqlite.py",
         "        if self._steady is None:\n            return hold.seq, hold.expires_at_us, None",
         "        if True:\n            return hold.seq, hold.expires_at_us, None",
         f"{SIMULATED}_sqlite",
@@ -244,14 +244,14 @@ ATTRIBUTION = [
     ),
     Fault(
         "a total is set to the newest call",
-        "runtime/results.py",
+        "runtime/run/results.py",
         "            sums[attempt.certainty] += attempt.cost",
         "            sums[attempt.certainty] = attempt.cost",
         f"{ATTRIBUTED}::test_a_sub_agent_run_as_a_task_of_its_own_counts_for_both",
     ),
     Fault(
         "every row is of an unknown agent, because nothing sets the agent's key",
-        "runtime/outermost.py",
+        "runtime/run/outermost.py",
         "agent=agent or name)",
         'agent="unknown")',
         f"{ATTRIBUTED}::test_no_row_is_of_an_unknown_agent",
@@ -301,7 +301,7 @@ ATTRIBUTION = [
     ),
     Fault(
         "a failed call is billed but logged 0",
-        "ledger/reading.py",
+        "ledger/stores/reading.py",
         "        cost=Money(row[13]),\n        overrun",
         "        cost=Money(0 if row[22] else row[13]),\n        overrun",
         f"{LEDGER}::test_failed_calls_are_billed_and_logged_alike",

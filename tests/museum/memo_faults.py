@@ -43,7 +43,7 @@ MEMO = [
     ),
     (
         "calls of tools are lost on a hit",
-        "runtime/journal.py",
+        "runtime/storage/journal.py",
         '"tool_calls": [[call.id, call.name, call.arguments] for call in completion.tool_calls],',
         '"tool_calls": [],',
         "tests/runtime/test_memo_in_tasks.py::test_tool_calls_are_part_of_the_answer",
@@ -84,7 +84,7 @@ MEMO = [
     ),
     (
         "a paid check is zeroed on a hit: it is not made",
-        "runtime/judging.py",
+        "runtime/asking/judging.py",
         "    if request.check is not None and is_complete:",
         "    if request.check is not None and is_complete and not paid.from_memo:",
         "tests/runtime/test_memo_in_tasks.py::test_a_check_that_costs_is_paid_for_on_a_hit_too",

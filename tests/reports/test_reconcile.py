@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage as Tokens
-from orchestrator.ledger.reading import Doubt, Spending
+from orchestrator.ledger.stores.reading import Doubt, Spending
 from orchestrator.reports.reconcile import match
 from orchestrator.reports.usage import Usage, UsageError, read_usage
 

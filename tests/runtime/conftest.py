@@ -10,7 +10,7 @@ from langgraph.graph import StateGraph
 from orchestrator import Money, Orchestrator, step
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import reader_from_url
-from orchestrator.ledger.reading import LedgerReader
+from orchestrator.ledger.stores.reading import LedgerReader
 from orchestrator.models.protocol import Completion, ModelRequest
 from orchestrator.models.scripted import ScriptedModel, question
 

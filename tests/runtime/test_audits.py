@@ -12,7 +12,7 @@ from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import reader_from_url
 from orchestrator.models.protocol import Completion
 from orchestrator.reports.routing import status
-from orchestrator.runtime.audits import is_drawn
+from orchestrator.runtime.choice.audits import is_drawn
 
 ALL = "audits: {rate: 1, budget: {limit: 1 USD}}\nsteps: {s: {confidence: 0.8}}"
 

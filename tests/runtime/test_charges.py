@@ -158,7 +158,7 @@ async def test_a_charge_waits_behind_nobody_who_waits_for_money(stage):
 
 
 async def test_a_store_that_is_slow_is_not_taken_for_a_budget_that_is_short(stage, monkeypatch):
-    monkeypatch.setattr("orchestrator.runtime.charges.WAIT_ON_LOOP_S", 0.0)
+    monkeypatch.setattr("orchestrator.runtime.spending.charges.WAIT_ON_LOOP_S", 0.0)
 
     async def node(state: State) -> State:
         current_task().charge("egress:eu->us", 1)

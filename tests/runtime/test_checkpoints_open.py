@@ -5,8 +5,8 @@ import sqlite3
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from orchestrator.runtime import checkpoints
-from orchestrator.runtime.encryption import seal_from_environment
+from orchestrator.runtime.storage import checkpoints
+from orchestrator.runtime.storage.encryption import seal_from_environment
 
 
 async def test_who_finds_the_file_locked_while_it_is_made_waits_for_it(tmp_path, monkeypatch):

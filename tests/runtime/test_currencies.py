@@ -7,7 +7,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 
 from orchestrator import Money, current_task, step, tool_cost
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.testing import FakeClock
 
 RULES = """

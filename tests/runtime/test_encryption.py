@@ -14,7 +14,7 @@ from orchestrator import step
 from orchestrator.cli.main import app
 from orchestrator.core.errors import OrchestratorError
 from orchestrator.core.sealing import EncryptionError
-from orchestrator.ledger.postgres_connection import place_from_url
+from orchestrator.ledger.stores.postgres_connection import place_from_url
 from orchestrator.runtime.tool_cost import tool_cost
 
 VARIABLE = "ORCHESTRATOR_ENCRYPTION_KEY"

@@ -11,7 +11,7 @@ from langgraph.graph import END, StateGraph
 from orchestrator import Money, current_task, step
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion
-from orchestrator.runtime.outlay import Outlay
+from orchestrator.runtime.run.outlay import Outlay
 
 
 class State(TypedDict, total=False):

@@ -18,7 +18,7 @@ from orchestrator.models.rates import Allowance, RateReport
 from orchestrator.models.scripted import question
 from orchestrator.models.settings import ModelSettings
 from orchestrator.routing.admission import LaneFull, LaneSettings
-from orchestrator.runtime.admitting import Admitting
+from orchestrator.runtime.shared.admitting import Admitting
 from orchestrator.testing.fake_clock import FakeClock
 
 ONE = """

@@ -11,9 +11,9 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.routing.learning import belief
 from orchestrator.routing.learning.knowledge import Knowledge
 from orchestrator.routing.learning.observation import Observation, Outcome, StepKey, fact_of
-from orchestrator.runtime import learner as learning
-from orchestrator.runtime.engine import Engine
-from orchestrator.runtime.learner import Learner
+from orchestrator.runtime.shared import learner as learning
+from orchestrator.runtime.shared.engine import Engine
+from orchestrator.runtime.shared.learner import Learner
 
 KEY = StepKey("a", "s", "v")
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

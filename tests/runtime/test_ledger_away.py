@@ -11,8 +11,8 @@ from langgraph.types import RetryPolicy
 
 from orchestrator import LedgerUnavailable, Money, step, tool_cost
 from orchestrator.core.events import LedgerAway
-from orchestrator.ledger.sqlite import SqliteStore
-from orchestrator.ledger.store import OutcomeUnknown
+from orchestrator.ledger.stores.sqlite import SqliteStore
+from orchestrator.ledger.stores.store import OutcomeUnknown
 
 
 class State(TypedDict, total=False):

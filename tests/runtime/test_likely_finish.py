@@ -11,7 +11,7 @@ from langgraph.graph import StateGraph
 from orchestrator import Money, step
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion
-from orchestrator.runtime.likelihood import ENOUGH, quantile
+from orchestrator.runtime.spending.likelihood import ENOUGH, quantile
 
 LIKELY = "budgets: {task: {limit: 0.001 USD, likely_finish: 0.9}}\n"
 

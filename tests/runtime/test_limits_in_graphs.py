@@ -14,7 +14,7 @@ from langgraph.prebuilt import ToolNode
 from orchestrator import Money, step
 from orchestrator.models.scripted import ScriptedReply
 from orchestrator.runtime import drive
-from orchestrator.runtime.task_run import TaskRun
+from orchestrator.runtime.run.task_run import TaskRun
 
 
 class State(TypedDict, total=False):

@@ -8,7 +8,7 @@ from langchain_core.tools import tool
 from orchestrator import Money
 from orchestrator.integrations import memoized_tool
 from orchestrator.integrations.chat_model import RoutedChatModel
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ToolCall
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from orchestrator import step
 from orchestrator.cli.main import app
 from orchestrator.ledger.factory import reader_from_url
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 
 POLICY = """
 steps: {plan: {memo: {fresh_for: 1h, share: team}}}
@@ -63,7 +63,7 @@ async def test_forgetting_a_user_leaves_the_money_and_nothing_they_said(stage, i
 
 def on_server(url) -> bytes:
     """Every row of every table."""
-    postgres = pytest.importorskip("orchestrator.ledger.postgres_connection")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres_connection")
     place = postgres.place_from_url(url)
     with postgres.connect(place) as db:
         tables = db.execute(

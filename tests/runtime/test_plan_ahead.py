@@ -17,7 +17,7 @@ from orchestrator.reports.routing import choices
 from orchestrator.routing.learning import courses
 from orchestrator.routing.learning.courses import Courses, Stop, Taken
 from orchestrator.routing.learning.outlook import Outlook
-from orchestrator.runtime.foresight import Ahead
+from orchestrator.runtime.choice.foresight import Ahead
 
 ASKS = 8
 

@@ -9,10 +9,10 @@ from typing_extensions import TypedDict
 
 from orchestrator import Money, step
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.sqlite_reading import SqliteReader
+from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.models.scripted import ScriptedReply
-from orchestrator.runtime.journal import decode, encode
+from orchestrator.runtime.storage.journal import decode, encode
 
 BUDGET = "budgets: {task: {limit: 0.01 USD}}"
 FREE = "unknown_price: free"

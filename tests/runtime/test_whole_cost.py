@@ -15,7 +15,7 @@ from orchestrator.models.protocol import Completion, ModelCallError
 from orchestrator.reports.explanation import in_words
 from orchestrator.reports.routing import choices
 from orchestrator.routing.learning.record import TELLING
-from orchestrator.runtime.slot import Slot
+from orchestrator.runtime.run.slot import Slot
 from orchestrator.testing.fake_clock import FakeClock
 
 SMALL, LARGE = 20_000, 200_000

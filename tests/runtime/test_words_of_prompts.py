@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from orchestrator import step
 from orchestrator.core.sealing import ENCRYPTION_VARIABLE
-from orchestrator.runtime.forgetting import forget
+from orchestrator.runtime.storage.forgetting import forget
 
 
 class State(TypedDict, total=False):

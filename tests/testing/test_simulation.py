@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from orchestrator.ledger.memory import MemoryStore
-from orchestrator.ledger.sqlite import SqliteStore
+from orchestrator.ledger.stores.memory import MemoryStore
+from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.simulation import simulate
 
 LONG = bool(os.environ.get("TORTURE"))
@@ -47,7 +47,7 @@ def in_sqlite(tmp_path):
 
 @pytest.fixture
 def in_postgres(postgres_url):
-    postgres = pytest.importorskip("orchestrator.ledger.postgres")
+    postgres = pytest.importorskip("orchestrator.ledger.stores.postgres")
     numbers = itertools.count()
 
     def fresh():

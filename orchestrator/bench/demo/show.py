@@ -24,7 +24,7 @@ from orchestrator.policy.records import AgentPolicy
 from orchestrator.pricing.book import PriceBook
 from orchestrator.pricing.tokens import input_token_bound
 from orchestrator.runtime.orchestrator import Orchestrator
-from orchestrator.runtime.results import TaskResult
+from orchestrator.runtime.run.results import TaskResult
 from orchestrator.testing.upstream.recording import RecordedReply, Recording
 from orchestrator.testing.upstream.server import Upstream
 

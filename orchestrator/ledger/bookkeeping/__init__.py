@@ -1,0 +1,1 @@
+"""The rules of the ledger, whatever the store, and the one writer that applies them."""

@@ -1,0 +1,1 @@
+"""Rows in, rows out, inside one transaction: in memory, SQLite, PostgreSQL. No rule lives here."""

@@ -1,0 +1,56 @@
+"""A question of a task inside a task: the outer one asks it, and passes the answer on.
+
+A person knows the task that was started, not those that it started. So the question of a task in
+another ends the node that waits for it, as an interrupt of the outer graph. Its id is the inner
+task's and its own, and so the way that the answer takes, at whatever depth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.halt import Halt, Halted
+from orchestrator.core.money import Money
+from orchestrator.runtime.run import arguments
+from orchestrator.runtime.spending.granting import question_id
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.run.results import TaskResult
+    from orchestrator.runtime.run.task_run import TaskRun
+
+_WITHIN = "/"  # no id of a task or of a question has it
+
+
+def ask_for(inner: TaskResult, outer: TaskRun) -> Halted:
+    """Let the node that waits for ``inner`` end with its questions; raise what this returns.
+
+    Nothing is latched: what else the outer graph can do, it does.
+    """
+    place = outer.places.here()
+    for one, question in inner.questions.items():
+        place.ask(f"{inner.task_id}{_WITHIN}{one}", question)
+    step = None if inner.halt is None else inner.halt.step
+    detail = f"Task {inner.task_id} inside this one waits for an answer."
+    return Halted(Halt(reason="question", scope="task", step=step, detail=detail))
+
+
+def asker(asked: Any) -> str | None:
+    """The task inside this one whose question an interrupt is; ``None``: none's."""
+    task_id, within, _ = asked.id.partition(_WITHIN)
+    return task_id if within else None
+
+
+def passed_on(outer: TaskRun, task_id: str) -> tuple[Any, Money]:
+    """What was answered to a task inside ``outer``, which has it from now on, and money for it.
+
+    A task may ask twice under one id, so no answer is given twice.
+    """
+    way = f"{task_id}{_WITHIN}"
+    answers = {
+        key.removeprefix(way): outer.answers.pop(key)
+        for key in tuple(outer.answers)
+        if key.startswith(way)
+    }
+    granted = answers.pop(question_id(task_id), None)
+    more = Money.ZERO if granted is None else arguments.granted(None, granted)
+    return answers or None, more

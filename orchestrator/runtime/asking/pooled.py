@@ -1,0 +1,79 @@
+"""Whom one ask turns to among the keys and regions of a model, from attempt to attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.models.protocol import ModelCallError
+from orchestrator.runtime.asking.actions import Action
+from orchestrator.runtime.run.task_run import TaskRun
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """The endpoints of one action, and which of them failed this ask.
+
+    Most models have one; then all this does is to ask its latch whether it may be asked at all.
+    """
+
+    run: TaskRun
+    action: Action
+    _failed: set[str] = field(default_factory=set)
+
+    def first(self) -> Action:
+        """Whom to ask.
+
+        Raises:
+            ModelCallError: If none may be asked now.
+        """
+        untried = self._untried()
+        if untried is None:
+            latch = self.run.services.latch
+            reasons = {latch.reason(one.settings.endpoint) for one in self._in_turn()}
+            why = "; ".join(sorted(filter(None, reasons)))
+            message = f"{self.action.settings.name} is not asked for now: {why}"
+            raise ModelCallError(kind="not_connected", message=message)
+        return untried
+
+    def after(self, last: Action) -> Action:
+        """Whom to ask after ``last`` has failed: who has not; else who has rested longest."""
+        if len(self.action.endpoints) == 1:
+            return last
+        latch = self.run.services.latch
+        rested = (one for one in self._in_turn() if latch.state(one.settings.endpoint) != "open")
+        return self._untried() or next(rested, last)
+
+    def failed(self, asked: Action, error: ModelCallError) -> None:
+        """Note how an attempt ended."""
+        self._failed.add(asked.settings.endpoint)
+        if error.kind == "rate_limited":
+            self.run.services.pools.limited(asked.settings.endpoint, error.retry_after_s)
+
+    def is_elsewhere(self, error: ModelCallError) -> bool:
+        """Whether the same request may succeed at once with another key or in another region."""
+        latch, pools = self.run.services.latch, self.run.services.pools
+        return not error.is_about_request and any(
+            one.settings.endpoint not in self._failed
+            and not pools.rests(one.settings.endpoint)
+            and latch.state(one.settings.endpoint) != "open"
+            for one in self._in_turn()
+        )
+
+    def _untried(self) -> Action | None:
+        """The first in turn that has not failed and may be asked."""
+        latch = self.run.services.latch
+        for one in self._in_turn():
+            endpoint = one.settings.endpoint
+            if endpoint not in self._failed and latch.admits(endpoint):
+                return one
+        return None
+
+    def _in_turn(self) -> Iterator[Action]:
+        if len(self.action.endpoints) == 1:
+            yield from self.action.endpoints
+            return
+        by_endpoint = {one.settings.endpoint: one for one in self.action.endpoints}
+        settings = [one.settings for one in self.action.endpoints]
+        for one in self.run.services.pools.ordered(settings, self.run.scope.task_id):
+            yield by_endpoint[one.endpoint]

@@ -1,0 +1,1 @@
+"""Who is asked next, and what is noted to choose better."""

@@ -1,0 +1,1 @@
+"""One run of one task: its place in the graph, its journal, its stop."""

@@ -1,0 +1,1 @@
+"""Money held and booked for whatever costs some."""
