@@ -306,8 +306,8 @@ CREATE TABLE quick_ends (
     price_source TEXT,
     error TEXT,
     at_us INTEGER NOT NULL,
-    saved INTEGER NOT NULL CHECK (saved >= 0),
-    saved_seconds REAL NOT NULL
+    saved INTEGER NOT NULL DEFAULT 0 CHECK (saved >= 0),
+    saved_seconds REAL NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO quick_ends SELECT * FROM ends ORDER BY seq;
 DROP TABLE ends;
