@@ -1,5 +1,8 @@
 """What a policy says of single tools, by name or by ``*``."""
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
 from orchestrator.core.clock import SystemClock
@@ -9,6 +12,7 @@ from orchestrator.limits.deadline import Deadline
 from orchestrator.limits.gauge import Gauge
 from orchestrator.limits.settings import LimitSettings
 from orchestrator.limits.tools import ToolSettings, ToolTable
+from orchestrator.pricing.currency import Foreign, Rates
 
 
 def test_the_upper_layer_speaks_and_the_lower_fills_in():
@@ -52,3 +56,15 @@ def test_an_entry_limits_all_that_it_names_together_and_no_others():
     assert halt is not None
     assert (halt.reason, halt.step) == ("tool_calls", "tool:web_search")
     assert halt.limit == halt.spent == Count(2, "calls of web_*")
+
+
+def test_a_price_in_another_currency_is_worth_what_it_is_on_the_day():
+    rates = Rates.of("EUR", {date(2026, 1, 1): Decimal("1.08"), date(2026, 7, 1): Decimal("1.12")})
+    tool = ToolSettings(price=Foreign(Decimal("0.000000001"), rates))
+
+    assert tool.needs_governing
+    assert tool.cost(date(2026, 6, 30)) == Money(2), "rounded upward"
+    assert tool.source(date(2026, 7, 1)) == "policy (1 EUR = 1.12 USD of 2026-07-01)"
+    assert ToolSettings(price=Money(5)).cost(date(2026, 7, 1)) == Money(5)
+    assert ToolSettings().cost(date(2026, 7, 1)) == Money.ZERO
+    assert ToolSettings().source(date(2026, 7, 1)) == "policy"
