@@ -170,7 +170,7 @@ def _through_memo(tool: Callable[_P, _R], rules: ToolRules) -> Callable[_P, _R]:
         if binding is None:
             return tool(*args, **kwargs)
         if _loop_runs_here():
-            binding.note(rules.labels(arguments(*args, **kwargs)))
+            binding.note(rules.labels(arguments(*args, **kwargs)) | {rules.settings.share})
             note_unknown(rules.settings.reads)
             return tool(*args, **kwargs)
 

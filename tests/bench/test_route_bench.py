@@ -93,6 +93,10 @@ def test_mistakes_in_a_table_are_named(tmp_path):
         load(written(tmp_path / "u.csv.gz", [{**r, "cost_usd": ""} for r in rows(5)]))
     with pytest.raises(TableError, match="needs the columns"):
         load(written(tmp_path / "v.csv.gz", [{"a": 1}]))
+    again = [*rows(5), *rows(2), *({**r, "cost_usd": 1.0} for r in rows(1))]  # the same is no harm
+    with pytest.raises(TableError) as caught:
+        load(written(tmp_path / "w.csv.gz", again))
+    assert str(caught.value).count("two replies of") == 3
     with pytest.raises(TableError, match="ask for"):
         bench(load(path), Setup(labels=5, seeds=1))
 

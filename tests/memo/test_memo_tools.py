@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import enum
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -293,6 +294,37 @@ async def test_labels_of_the_task_keep_a_result_private(memo, scope, find, calls
     with bind_tools(ToolBinding(memo=memo, scope=scope)):
         await find("lamp")
     assert len(calls) == 2
+
+
+async def test_a_private_tool_past_the_memo_keeps_the_result_of_its_caller_private(
+    memo, scope, calls
+):
+    given = set()
+
+    @memoized_tool(fresh_for=300.0, name="mine")
+    def mine():
+        return "what only this user may see"
+
+    @memoized_tool(fresh_for=300.0, name="outer", share="team")
+    async def outer():
+        calls.append("outer")
+        return mine()  # on a thread with a loop: past the memo
+
+    def bound(user):
+        return bind_tools(
+            ToolBinding(
+                memo=memo,
+                scope=replace(scope, user=user),
+                labels=lambda: frozenset(given),
+                note=given.update,
+            )
+        )
+
+    with bound("ann"):
+        await outer()
+    given.clear()
+    with bound("ben"):
+        assert await called(calls, outer) == ["outer"]
 
 
 async def test_a_sync_tool_works_from_a_thread(memo, scope):

@@ -100,3 +100,29 @@ async def test_a_change_of_a_source(life, source, stale):
     await life()
     assert await life(before=change) == stale
     assert await life(before=change) == set()  # the same version again
+
+
+async def test_what_a_resumed_task_was_told_before_is_not_told_as_new(stage):
+    called, broken = [], [True]
+
+    @memoized_tool(fresh_for=3600, share="team", name="outer")
+    async def outer():
+        called.append("outer")
+        reply = await step("plan").ask("q")
+        if broken:
+            raise OSError(broken.pop())
+        return reply.text
+
+    async def node(_state):
+        await outer()
+        return {}
+
+    graph = stage.graph(node)
+    async with stage.orchestrator(POLICY, models="") as orchestrator:
+        failed = await stage.ask(orchestrator, graph=graph, task_id="t")
+        await orchestrator.touch("catalog", "v2")
+        result = await orchestrator.resume("t", graph=graph)
+        assert (failed.status, result.status) == ("failed", "completed")
+        await stage.ask(orchestrator, graph=graph)
+        await stage.ask(orchestrator, graph=graph)
+    assert called == ["outer"] * 3

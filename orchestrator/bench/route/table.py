@@ -60,8 +60,9 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         The questions that every one of the models answered.
 
     Raises:
-        TableError: The file is no such table, a model or a column is missing, a number is none, or
-            no question was answered by all models.
+        TableError: The file is no such table, a model or a column is missing, a number is none, a
+            model replied twice to one question and not the same, or no question was answered by all
+            models.
     """
     csv.field_size_limit(CSV_FIELD)
     wrong: list[str] = []
@@ -76,9 +77,13 @@ def load(path: Path, models: Sequence[str] = ()) -> Table:
         message = f"{path}: not a readable CSV file in UTF-8: {error}"
         raise TableError(message) from error
     if wrong:
-        rest = [f"{path}: and {len(wrong) - _SHOWN} more of these"] * (len(wrong) > _SHOWN)
-        raise TableError(*wrong[:_SHOWN], *rest)
+        raise _refusal(path, wrong)
     return _pivot(path, rows, models)
+
+
+def _refusal(path: Path, wrong: Sequence[str]) -> TableError:
+    rest = [f"{path}: and {len(wrong) - _SHOWN} more of these"] * (len(wrong) > _SHOWN)
+    return TableError(*wrong[:_SHOWN], *rest)
 
 
 def _rows(path: Path, reader: csv.DictReader[str], wrong: list[str]) -> Iterator[_Row]:
@@ -145,7 +150,15 @@ def _pivot(path: Path, rows: Sequence[_Row], models: Sequence[str]) -> Table:
         raise TableError(*wrong)
     by_query: dict[str, dict[str, _Row]] = {}
     for row in rows:
-        by_query.setdefault(row.query, {})[row.model] = row
+        first = by_query.setdefault(row.query, {}).setdefault(row.model, row)
+        # Compared as text: an unknown cost is nan, which equals nothing.
+        if first is not row and repr(first) != repr(row):
+            wrong.append(
+                f"{path}: question {row.query!r} has two replies of {row.model!r} that differ;"
+                " keep one, or give each question an id of its own"
+            )
+    if wrong:
+        raise _refusal(path, wrong)
     kept = [found for found in by_query.values() if all(name in found for name in names)]
     if not kept:
         message = (
