@@ -96,6 +96,18 @@ def test_only_what_was_drawn_and_taken_and_fits_nothing_certifies():
     assert step.certificate.bound <= step.certificate.alpha
 
 
+def test_what_is_kept_out_comes_into_no_fit_by_another_reply_to_the_same_ask():
+    knowledge = Knowledge()
+    for number in range(40):
+        knowledge.fold(reply(number, taken=False, agrees=True))
+        told(knowledge, 1, lambda n: 1.0, "large", since=number, audited=True, source="audit")
+    step = knowledge.step(KEY)
+    kept_out = {seen.ask for seen, _ in step.audits.values()}
+    assert kept_out
+    assert kept_out.isdisjoint(seen.ask for seen, _ in step.labels.values())
+    assert len(step.labels) == 2 * (40 - len(kept_out))
+
+
 def test_another_threshold_is_another_promise():
     knowledge = Knowledge()
     told(knowledge, 90, lambda n: 1.0, audited=True, source="audit")

@@ -13,7 +13,7 @@ from functools import partial
 from orchestrator.routing.estimate.counts import Estimate, Ladder
 from orchestrator.routing.estimate.evidence import CheckBook, posterior
 from orchestrator.routing.learning.observation import Observation, Outcome, StepKey
-from orchestrator.routing.learning.step import StepKnowledge
+from orchestrator.routing.learning.step import StepKnowledge, is_kept_out
 from orchestrator.routing.learning.trust import SIGNS, WHOLE, Told, is_whole, said_by_checks
 
 MOST_OBSERVATIONS = 10_000
@@ -129,7 +129,9 @@ class Knowledge:
             step.audit(reply, outcome.score)
         self._hear(reply, outcome.source, outcome)
         lesson = self.told[reply.attempt_id].lesson
-        for other_id in self._asks.get(reply.ask, ()) if reply.taken else ():
+        # What is kept out of every fit does not come in by another reply to the same ask.
+        follows = reply.taken and not is_kept_out(reply)
+        for other_id in self._asks.get(reply.ask, ()) if follows else ():
             other = self.observations.get(other_id)
             if other is not None and other.agrees is not None:
                 self._hear(other, f"as {reply.attempt_id}", _following(lesson, other))

@@ -129,12 +129,12 @@ class StepKnowledge:
 
     def label(self, reply: Observation, score: float) -> None:
         """Take in the outcome, 0 to 1, of a reply that passed, or another one in its place."""
-        if not _is_kept_out(reply):
+        if not is_kept_out(reply):
             self._take(self.labels, reply, score)
 
     def audit(self, reply: Observation, score: float) -> None:
         """Take in what an audit says of a reply: what is kept apart is judged by nothing else."""
-        if reply.passed and _is_kept_out(reply):
+        if reply.passed and is_kept_out(reply):
             self._take(self.audits, reply, score)
 
     def unlabel(self, reply: Observation) -> None:
@@ -276,7 +276,7 @@ def _promised(threshold: float | None) -> float | None:
     return None if threshold is None or not 0 < threshold < 1 else 1 - threshold
 
 
-def _is_kept_out(reply: Observation) -> bool:
+def is_kept_out(reply: Observation) -> bool:
     """Half of what is drawn at random fits nothing, so that it can prove something."""
     is_drawn = reply.audited and reply.taken
     return is_drawn and sha256(reply.attempt_id.encode()).digest()[0] % 2 == 0
