@@ -58,8 +58,6 @@ def life(stage):
         ("openai/large,", "openai/large-2,", {"write", "sort"}),
         ("openai/large,", "openai/large, effort: low,", {"write", "sort"}),
         ("large, max_output_tokens: 10", "large, max_output_tokens: 11", {"write", "sort"}),
-        # Who is the cheapest is asked first.
-        ("output: 10}", "output: 11}", {"write", "sort"}),
         ("models: [large]", "models: [small]", {"write"}),
         ("checks: [arithmetic]", "checks: [arithmetic, schema]", {"sort"}),
         ("models: [small], memo", "checks: [form: '^ok'], models: [small], memo", {"plan"}),
@@ -67,7 +65,8 @@ def life(stage):
         ("reads: [catalog]", "reads: [catalog, stock]", {"plan"}),
         ("share: team, reads", "share: public, reads", {"plan"}),
         ("fresh_for: 1h, share: team, reads", "fresh_for: 2h, share: team, reads", set()),
-        # What decides neither who answers nor what passes.
+        # What decides neither what a model answers nor what passes.
+        ("output: 10}", "output: 11}", set()),
         ("models: [large]", "timeout: 9s, models: [large]", set()),
         ("models: [small, large]", "below_threshold: halt, models: [small, large]", set()),
         ("steps:", "budgets: {team: {limit: 9 USD}}\nlimits: {steps: 99}\nsteps:", set()),
