@@ -1,6 +1,7 @@
 """What tools, judges and tests say of a reply is learned beside what people say, and told."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from langchain.agents import create_agent
@@ -12,11 +13,14 @@ from typing_extensions import TypedDict
 
 from orchestrator import step
 from orchestrator.cli.main import app
+from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.integrations.chat_model import RoutedChatModel
+from orchestrator.ledger.records import Decision
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.models.scripted import ScriptedReply
 from orchestrator.reports.routing import status
+from orchestrator.runtime.storage.journal import Journal, JournaledReply
 
 
 @tool
@@ -62,6 +66,24 @@ async def test_what_became_of_its_tools_is_a_sign_of_what_a_reply_was_worth(
     assert f"What came of it: {outcome} by the tools it called (a sign)." in words
     (told,) = status(stage.store)
     assert (told.labels, told.state) == (0, "uncalibrated")
+
+
+def test_a_sign_is_of_the_reply_that_answered_though_another_used_the_same_id():
+    journal, call = Journal(), ToolCall("call_0", "weather", "{}")
+    completion = Completion(text="", finish_reason="tool_calls", tool_calls=(call,), usage=None)
+    for name in ("small", "large"):
+        journal.add("k", JournaledReply(name, name, completion, Money(1)))
+    journal.decisions["k"] = Decision(
+        task_id="t",
+        key="k",
+        step="s",
+        attempt_id="large",
+        accepted=True,
+        confidence=None,
+        confidence_state="uncalibrated",
+        at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    assert journal.asker("call_0") == ("s", journal.replies["k"][1])
 
 
 class State(TypedDict, total=False):

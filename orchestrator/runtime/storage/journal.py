@@ -167,16 +167,19 @@ class Journal:
             self.prepaid[key] -= 1
 
     def asker(self, call_id: str | None) -> tuple[str, JournaledReply] | None:
-        """The step and its reply that called a tool under ``call_id``."""
+        """The step, and the reply that answered it and called a tool under ``call_id``.
+
+        Not a reply that was passed over for it, which may have called another under the same id.
+        """
         if not call_id:
             return None
         for key in reversed(tuple(self.replies)):  # mostly the newest; others add to it meanwhile
-            decision = self.decisions.get(key)
-            if decision is None:
+            found = self.decided(key)
+            if found is None:
                 continue
-            for reply in self.replies[key]:
-                if any(call.id == call_id for call in reply.completion.tool_calls):
-                    return decision.step, reply
+            reply, decision = found
+            if any(call.id == call_id for call in reply.completion.tool_calls):
+                return decision.step, reply
         return None
 
     def decided(self, key: str) -> tuple[JournaledReply, Decision] | None:
