@@ -380,6 +380,12 @@ class BudgetShort(Exception):  # noqa: N818 - control flow between ledger and ru
         self.demand = demand
         self.balance = balance
 
+    @property
+    def left_nano(self) -> int:
+        """What is not spent for good, in nano-dollars, below zero too: others may hold part."""
+        gone = self.demand.withheld + self.balance.settled + self.balance.disputed
+        return self.demand.limit.nano - gone.nano
+
 
 class TaskSignalled(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown
     """Someone asked this task to stop (``paused`` or ``cancelled``)."""

@@ -23,7 +23,7 @@ from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
 from orchestrator.policy.records import Policy
-from orchestrator.runtime.asking.passing_on import ask_for, passed_on
+from orchestrator.runtime.asking.passing_on import ask_for, has_answers, passed_on
 from orchestrator.runtime.asking.questions import taken_apart
 from orchestrator.runtime.drive import Ending, drive
 from orchestrator.runtime.graphs import Bound, Graph, bind, can_be_found, compiled
@@ -216,7 +216,10 @@ class Tasks:
     async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
         if known.status == "completed":
             return await self.result(known)
-        answer, more = passed_on(parent, known.opening.scope.task_id)
+        answer, more = None, Money.ZERO
+        if has_answers(parent, known.opening.scope.task_id):
+            state = await self._state(graph, known.opening.scope.task_id)
+            answer, more = passed_on(parent, known, state.interrupts)
         return await self.go_on(known, graph, answer=answer, add_budget=more, parent=parent)
 
     async def _input_to_go_on(
@@ -228,8 +231,7 @@ class Tasks:
         questions of tasks inside, which they are passed on to.
         """
         task_id = record.opening.scope.task_id
-        bound = bind(graph, self._services.saver)
-        state = await bound.aget_state({"configurable": {"thread_id": task_id}})
+        state = await self._state(graph, task_id)
         if answer is not None:
             _check_answer(task_id, answer, [one.id for one in state.interrupts])
             ours, others = taken_apart(task_id, state.interrupts, answer)
@@ -242,6 +244,11 @@ class Tasks:
             message = f"{task_id} has neither a checkpoint nor its input any more."
             raise ResumeError(message)
         return unpack((record.opening.input_type, record.opening.input_body)), {}
+
+    async def _state(self, graph: Bound, task_id: str) -> Any:
+        """Where the graph of a task stands."""
+        bound = bind(graph, self._services.saver)
+        return await bound.aget_state({"configurable": {"thread_id": task_id}})
 
     async def _close(self, run: TaskRun, ending: Ending) -> TaskResult:
         """Record how the run ended; a completed task needs no checkpoint and no graph any more."""

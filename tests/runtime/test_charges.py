@@ -170,6 +170,21 @@ async def test_a_store_that_is_slow_is_not_taken_for_a_budget_that_is_short(stag
     assert {row.overrun for row in stage.rows()} == {Money.ZERO}
 
 
+async def test_a_store_that_is_slow_hides_no_budget_that_is_used_up(stage, monkeypatch):
+    monkeypatch.setattr("orchestrator.runtime.spending.charges.WAIT_ON_LOOP_S", 0.0)
+
+    async def node(state: State) -> State:
+        for units in range(1, 6):
+            current_task().charge("egress:eu->us", units)
+        return {}
+
+    result = await run(stage, node, "budgets: {task: {limit: 0.02 USD, at: {100%: ask}}}")
+    assert (result.status, result.halt.reason) == ("halted", "question"), result
+    booked = [(row.cost, row.overrun) for row in stage.rows() if row.cost or row.overrun]
+    assert [cost for cost, _ in booked] == [Money.from_usd("0.02"), Money.from_usd("0.04")]
+    assert [overrun for _, overrun in booked] == [Money.ZERO, Money.from_usd("0.04")]
+
+
 def works_and_fails():
     until = time.thread_time() + 0.02
     while time.thread_time() < until:

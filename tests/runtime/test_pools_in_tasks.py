@@ -161,6 +161,15 @@ async def test_a_request_that_is_rejected_is_not_sent_to_every_key(stage):
     assert len(provider.asked) == 1
 
 
+async def test_a_reply_that_nobody_can_read_is_not_paid_for_with_every_key(stage):
+    provider = Provider()
+    provider.failing["KEY"] = failed("broken", 200)
+    result = await run(stage, provider)
+    assert result.halt.reason == "no_model"
+    assert [row.certainty for row in stage.rows()] == ["estimated"]
+    assert len(provider.asked) == 1
+
+
 async def test_what_is_learned_of_a_step_does_not_depend_on_keys(stage):
     versions = set()
     for keys in ("[KEY_A, KEY_B]", "[KEY_C, KEY_A]"):

@@ -7,14 +7,18 @@ task's and its own, and so the way that the answer takes, at whatever depth.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.core.halt import Halt, Halted
 from orchestrator.core.money import Money
 from orchestrator.runtime.run import arguments
+from orchestrator.runtime.run.nesting import canonical
+from orchestrator.runtime.run.request import digest
 from orchestrator.runtime.spending.granting import question_id
 
 if TYPE_CHECKING:
+    from orchestrator.ledger.records import TaskRecord
     from orchestrator.runtime.run.results import TaskResult
     from orchestrator.runtime.run.task_run import TaskRun
 
@@ -40,17 +44,52 @@ def asker(asked: Any) -> str | None:
     return task_id if within else None
 
 
-def passed_on(outer: TaskRun, task_id: str) -> tuple[Any, Money]:
+class Told(NamedTuple):
+    """An answer on its way to a task inside.
+
+    Attributes:
+        answer: What was said.
+        to: The mark of the question it was said to.
+    """
+
+    answer: Any
+    to: str
+
+
+def mark(question: Any) -> str:
+    """Tells a question from the next one, which may have the same id."""
+    return digest([question], canonical)
+
+
+def has_answers(outer: TaskRun, task_id: str) -> bool:
+    """Whether something was answered to a task inside ``outer``."""
+    return any(key.startswith(f"{task_id}{_WITHIN}") for key in outer.answers)
+
+
+def passed_on(outer: TaskRun, inner: TaskRecord, asked: Iterable[Any]) -> tuple[Any, Money]:
     """What was answered to a task inside ``outer``, which has it from now on, and money for it.
 
-    A task may ask twice under one id, so no answer is given twice.
+    A task may ask twice under one id, so no answer is given twice. And it may have been given this
+    one before, if the process died until ``outer`` knew of it: then it asks something else by now,
+    or it runs with the money it was granted.
+
+    Args:
+        outer: The task that was resumed with answers.
+        inner: The task inside it.
+        asked: What that one asks now.
     """
-    way = f"{task_id}{_WITHIN}"
-    answers = {
+    way = f"{inner.opening.scope.task_id}{_WITHIN}"
+    told = {
         key.removeprefix(way): outer.answers.pop(key)
         for key in tuple(outer.answers)
         if key.startswith(way)
     }
-    granted = answers.pop(question_id(task_id), None)
-    more = Money.ZERO if granted is None else arguments.granted(None, granted)
-    return answers or None, more
+    answers = {
+        one.id: told[one.id].answer
+        for one in asked
+        if one.id in told and told[one.id].to == mark(one.value)
+    }
+    granted = answers.pop(question_id(inner.opening.scope.task_id), None)
+    if granted is None or inner.status != "halted":
+        return answers or None, Money.ZERO
+    return answers or None, arguments.granted(None, granted)

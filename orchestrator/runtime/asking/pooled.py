@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.models.protocol import ModelCallError
+from orchestrator.models.retry import is_worth_a_retry
 from orchestrator.runtime.asking.actions import Action
 from orchestrator.runtime.run.task_run import TaskRun
 
@@ -53,7 +54,9 @@ class Endpoints:
     def is_elsewhere(self, error: ModelCallError) -> bool:
         """Whether the same request may succeed at once with another key or in another region."""
         latch, pools = self.run.services.latch, self.run.services.pools
-        return not error.is_about_request and any(
+        # What came whole and could not be read was paid for, and would not be read there either.
+        is_open = is_worth_a_retry(error) or not (error.is_about_request or error.kind == "broken")
+        return is_open and any(
             one.settings.endpoint not in self._failed
             and not pools.rests(one.settings.endpoint)
             and latch.state(one.settings.endpoint) != "open"

@@ -22,7 +22,7 @@ from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best, combine
 from orchestrator.runtime.asking.errand import Errand
 from orchestrator.runtime.asking.judging import Judged
-from orchestrator.runtime.asking.passing_on import asker
+from orchestrator.runtime.asking.passing_on import Told, asker, mark
 from orchestrator.runtime.run import arguments
 from orchestrator.runtime.storage.journal import JournaledReply, encode
 
@@ -177,7 +177,8 @@ def taken_apart(
     for one in asked:
         if one.id not in answers or not (is_ours(one) or asker(one)):
             continue
-        given = ours[one.id] = answers[one.id]
+        given = answers[one.id]
+        ours[one.id] = given if asker(one) is None else Told(given, mark(one.value))
         if is_ours(one) and not (isinstance(given, str) and given.strip()):
             message = f"{task_id} asks about a reply: answer {_ANSWERS}, not {given!r} ({one.id})."
             raise ResumeError(message)

@@ -14,7 +14,7 @@ from orchestrator.runtime.storage.bodies import pack
 
 def place_in(parent: TaskRun, agent: str, given: Any) -> str:
     """Where in its parent a task stands: the same place, and so the same task, each time."""
-    what = digest([agent, given], _canonical)
+    what = digest([agent, given], canonical)
     return parent.places.here().key(f"run:{agent}", what)
 
 
@@ -39,9 +39,9 @@ def parent_of(record: TaskRecord, around: TaskRun | None) -> TaskRun | None:
     raise ResumeError(message)
 
 
-def _canonical(value: object) -> object:
+def canonical(value: object) -> object:
     """What JSON does not know, in a form that is the same in every process."""
     if isinstance(value, set | frozenset):
-        return sorted(digest(one, _canonical) for one in value)
+        return sorted(digest(one, canonical) for one in value)
     encoding, body = pack(value)
     return [encoding, body.hex()]

@@ -174,6 +174,8 @@ async def _hold(
             at_once = [replace(one, may_wait=False) for one in demands]
             await run.ledger.reserve(intent, at_once)
         except BudgetShort as short:
+            if intent.reserve.nano > short.left_nano:
+                raise
             raise _HeldByOthers from short
     return intent
 
