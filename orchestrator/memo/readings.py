@@ -40,6 +40,14 @@ def note_unknown(sources: Iterable[str]) -> None:
     note_readings(dict.fromkeys(sources, CHANGED))
 
 
+def note_replay() -> None:
+    """Tell who gathers here that something was made before, by a task that was resumed since.
+
+    What was read then was not noted, so whatever is made from it now is kept for nobody.
+    """
+    note_unknown(("",))
+
+
 def add_readings(readings: dict[str, str], more: Mapping[str, str]) -> None:
     """Take in ``more``; a source in two versions has changed meanwhile."""
     for name, version in more.items():

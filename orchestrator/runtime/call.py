@@ -11,13 +11,14 @@ from orchestrator.core.events import StepDecided
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import Decision
+from orchestrator.memo.readings import note_replay
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
 from orchestrator.routing.verdict import best
 from orchestrator.runtime.asking import renewals
 from orchestrator.runtime.asking.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.asking.judging import Judged, judge
-from orchestrator.runtime.asking.memory import Memory, note_replay
+from orchestrator.runtime.asking.memory import Memory
 from orchestrator.runtime.asking.questions import answered, ask_person, book_answer
 from orchestrator.runtime.choice.choosing import Chooser
 from orchestrator.runtime.run.patience import patiently
@@ -71,7 +72,7 @@ async def call(
     await patiently(run, asking.open, place=place)
     judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
     if judged:
-        note_replay(run, request)
+        note_replay()
     for one in judged:
         if one.verdict.accepted or on_text is not None:
             return _decide(asking, one)
@@ -166,7 +167,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
 
 def _replayed(run: TaskRun, request: AskRequest, paid: JournaledReply, decision: Decision) -> Reply:
     """Give the reply that answered this ask before; it costs nothing and counts for no limit."""
-    note_replay(run, request)
+    note_replay()
     _tell(run, decision, paid.model, at=run.clock.now(), replayed=True)
     return Judged.replay(request, paid, decision).reply
 

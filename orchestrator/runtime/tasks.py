@@ -22,6 +22,7 @@ from orchestrator.core.events import TaskEnded, TaskStarted
 from orchestrator.core.halt import Halt, HaltReason
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import TaskClosing, TaskOpening, TaskRecord
+from orchestrator.memo.readings import note_replay
 from orchestrator.policy.records import Policy
 from orchestrator.runtime.asking.passing_on import ask_for, has_answers, passed_on
 from orchestrator.runtime.asking.questions import taken_apart
@@ -215,6 +216,7 @@ class Tasks:
 
     async def _again(self, known: TaskRecord, graph: Bound, parent: TaskRun) -> TaskResult:
         if known.status == "completed":
+            note_replay()
             return await self.result(known)
         answer, more = None, Money.ZERO
         if has_answers(parent, known.opening.scope.task_id):

@@ -18,6 +18,7 @@ from orchestrator.core.halt import Halted
 from orchestrator.core.money import Money
 from orchestrator.ledger.records import PAID_EARLY, WITHDRAWN, AttemptEnd, AttemptIntent, EndKind
 from orchestrator.limits.tools import ToolSettings
+from orchestrator.memo.readings import note_replay
 from orchestrator.pricing.currency import day_of
 from orchestrator.runtime.run.context import TOOL_START, running_task
 from orchestrator.runtime.run.masking import sentence
@@ -66,7 +67,7 @@ async def call_tool(ask: ToolAsk, work: Callable[[], Awaitable[Any]]) -> Any:
     """
     calling = _Calling.of(ask)
     if calling.known is not None:
-        return json.loads(calling.known)
+        return calling.replayed(calling.known)
     if beginning := calling.begin():
         try:
             await asyncio.wrap_future(mirror(beginning))
@@ -99,7 +100,7 @@ def call_tool_sync(ask: ToolAsk, work: Callable[[], Any]) -> Any:
     """
     calling = _Calling.of(ask)
     if calling.known is not None:
-        return json.loads(calling.known)
+        return calling.replayed(calling.known)
     if beginning := calling.begin():
         calling.see(beginning)
     with calling.holding():
@@ -211,6 +212,11 @@ class _Calling:
         )
         call_id = None if start is None else start.call_id
         return cls(run=run, place=place, settings=settings, use=use, known=known, call_id=call_id)
+
+    def replayed(self, known: bytes) -> Any:
+        """The result that it had before."""
+        note_replay()
+        return json.loads(known)
 
     def begin(self) -> Future[Any] | None:
         """Hold the price. What is free and not journaled is only noted at its end."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator import step
+from orchestrator import step, tool_cost
 from orchestrator.integrations import memoized_tool
 
 POLICY = """
@@ -101,16 +101,29 @@ async def test_a_change_of_a_source(life, source, stale):
     assert await life(before=change) == set()  # the same version again
 
 
-async def test_what_a_resumed_task_was_told_before_is_not_told_as_new(stage):
+@pytest.mark.parametrize("told_by", ["step", "journaled tool", "task inside"])
+async def test_what_a_resumed_task_was_told_before_is_not_told_as_new(stage, told_by):
     called, broken = [], [True]
+
+    @tool_cost(name="plan", journal=True)
+    async def plan():
+        return (await step("plan").ask("q")).text
+
+    async def inside():
+        return (await stage.ask(orchestrator)).output["answer"]
+
+    async def ask():
+        return (await step("plan").ask("q")).text
+
+    tell = {"step": ask, "journaled tool": plan, "task inside": inside}[told_by]
 
     @memoized_tool(fresh_for=3600, share="team", name="outer")
     async def outer():
         called.append("outer")
-        reply = await step("plan").ask("q")
+        text = await tell()
         if broken:
             raise OSError(broken.pop())
-        return reply.text
+        return text
 
     async def node(_state):
         await outer()

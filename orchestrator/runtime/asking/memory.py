@@ -197,12 +197,6 @@ class Memory:
         )
 
 
-def note_replay(run: TaskRun, request: AskRequest) -> None:
-    """Tell who gathers readings here that a reply of before was made from sources of before."""
-    settings = run.policy.memos[request.step]
-    note_unknown(() if settings is None else settings.reads)
-
-
 def answer_of(judged: Judged, cost: Money, *, seconds: float) -> Answer:
     """A judged reply as it is offered to the memo."""
     paid, verdict = judged.paid, judged.verdict
