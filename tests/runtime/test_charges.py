@@ -185,6 +185,19 @@ async def test_a_store_that_is_slow_hides_no_budget_that_is_used_up(stage, monke
     assert [overrun for _, overrun in booked] == [Money.ZERO, Money.from_usd("0.04")]
 
 
+async def test_what_was_used_is_booked_although_the_task_was_paused_elsewhere(stage):
+    async def node(state: State) -> State:
+        await orchestrator._services.ledger.signal("t", "paused")  # as another process does
+        current_task().charge("egress:eu->us", 1)
+        return {"out": (await step("s").ask("hi")).text}
+
+    async with stage.orchestrator(PRICES) as orchestrator:
+        halted = await orchestrator.run(graph_of(node), {"out": ""}, agent="a", task_id="t")
+    assert (halted.status, halted.halt.reason) == ("halted", "paused")
+    assert halted.cost.total == Money.from_usd("0.02")
+    assert stage.asked == []
+
+
 def works_and_fails():
     until = time.thread_time() + 0.02
     while time.thread_time() < until:

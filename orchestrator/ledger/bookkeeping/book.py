@@ -176,7 +176,8 @@ def expire_overdue(unit: UnitOfWork, living: Container[str], now: datetime) -> i
 
 def _admit(unit: UnitOfWork, intent: AttemptIntent) -> None:
     state = check_owner(unit, intent.task_id, intent.epoch)
-    if state.signal is not None:
+    # What was used is a fact, and has to be booked all the same.
+    if state.signal is not None and intent.kind != "resource":
         raise TaskSignalled(state.signal)
     if unit.hold(intent.attempt_id) is not None:
         message = f"attempt {intent.attempt_id} was reserved before; give each attempt a new id"

@@ -22,7 +22,6 @@ from orchestrator.ledger.records import (
     AttemptIntent,
     BudgetShort,
     Demand,
-    TaskSignalled,
 )
 from orchestrator.ledger.validation import MAX_NANO
 from orchestrator.pricing.currency import day_of
@@ -201,8 +200,6 @@ async def _book(
                 replace(one, limit=Money(MAX_NANO), withheld=Money.ZERO) for one in demands
             ]
             await run.ledger.reserve(intent, boundless)
-    except TaskSignalled as signalled:
-        return run.signalled(signalled.reason)
     except (Fenced, LedgerUnavailable) as error:
         run.break_off(error)
         raise
