@@ -94,3 +94,5 @@ async def test_what_audits_cost_says_nothing_of_what_a_task_needs(stage, where, 
         await orchestrator._services.engine.idle()
         ledger = orchestrator._services.ledger
         assert await ledger.rests("acme/research/a", "write", 200) == [Money(500_000)]
+        assert {one.task_id for one in await ledger.courses("acme/research/a", 200)} == {"t"}
+        assert len(await ledger.courses("acme/research/a", 1)) > 1, "the newest is no audit"

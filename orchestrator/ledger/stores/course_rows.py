@@ -13,6 +13,7 @@ SELECT done.task_id, r.task_id = done.task_id, r.step, r.kind, r.key, r.model, r
 FROM (
     SELECT t.task_id FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
     WHERE h.kind = 'agent' AND h.identity = ? AND t.status = 'completed'
+    AND t.task_id NOT IN (SELECT u.task_id FROM task_holders u WHERE u.kind = 'upkeep')
     ORDER BY t.at_us DESC, t.task_id DESC LIMIT ?
 ) done
 JOIN task_holders inside ON inside.kind = 'task' AND inside.identity = done.task_id
@@ -20,7 +21,10 @@ JOIN attempt_records r ON r.task_id = inside.task_id
 WHERE r.cost IS NOT NULL
 ORDER BY r.seq
 """
-"""The attempts of the newest completed tasks of an agent, and how many tasks; in their order."""
+"""The attempts of the newest completed tasks of an agent, and how many tasks; in their order.
+
+What is asked beside tasks, for audits and a memo's upkeep, is no task of the agent's own.
+"""
 
 
 def read_courses(rows: Iterable[Row]) -> list[Spent]:

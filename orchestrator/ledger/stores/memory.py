@@ -216,9 +216,10 @@ class MemoryStore(Alone, Undoing):
         return found[-limit:]
 
     def courses(self, agent: str, limit: int) -> list[Spent]:
-        """What the last completed tasks of an agent did, attempt by attempt."""
+        """What the last completed tasks of an agent did, attempt by attempt; no upkeep."""
         done = [it.opening for it, _ in self._tasks.values() if it.status == "completed"]
-        ids = [(it.at, it.scope.task_id) for it in done if it.scope.identity("agent") == agent]
+        own = [it for it in done if it.scope.identity("upkeep") is None]
+        ids = [(it.at, it.scope.task_id) for it in own if it.scope.identity("agent") == agent]
         root = {
             member: task_id
             for _, task_id in sorted(ids)[-limit:]
