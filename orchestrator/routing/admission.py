@@ -218,7 +218,7 @@ class Admission:
 
     def wait_s(self, ticket: Ticket, now: float) -> float | None:
         """Seconds until looking again is worth it; ``None``: somebody else has to leave first."""
-        own = next((claim for claim in self._claims.values() if claim.ticket is ticket), None)
+        own = self._highest_claim(ticket)
         if own is None or self._is_behind(own):
             return None
         return max(self.meters[name].wait_s(ticket.tokens, now) for name in ticket.meters)
@@ -262,8 +262,10 @@ class Admission:
 
     def _next(self, lane: _Lane, now: float) -> Ticket | None:
         """Who of a lane may leave now; on the way, who is next on a meter that is empty."""
-        for turn in lane.in_order():
-            ticket = turn.ticket
+        for this in lane.in_order():
+            ticket = this.ticket
+            # A turn that was had first of all is kept until it is used: what it claims stays its.
+            turn = max(this, self._highest_claim(ticket) or this, key=lambda one: one.rank)
             if self._is_behind(turn):
                 # It claims nothing: two that each held what the other needs would wait for ever.
                 continue
@@ -274,6 +276,10 @@ class Admission:
                 return ticket
             self._claims |= dict.fromkeys(short, turn)
         return None
+
+    def _highest_claim(self, ticket: Ticket) -> _Claim | None:
+        own = [claim for claim in self._claims.values() if claim.ticket is ticket]
+        return max(own, key=lambda one: one.rank, default=None)
 
     def _is_behind(self, turn: _Claim) -> bool:
         """Whether somebody who matters as much is next on one of its meters."""

@@ -186,35 +186,6 @@ async def test_what_matters_more_goes_first(stage):
     assert model.asked == ["normal 0", "high 3", "normal 2", "low 1"]
 
 
-async def test_nobody_waits_in_a_lane_behind_an_audit_that_waits(stage):
-    may_go = {"first": threading.Event(), "second": threading.Event()}
-    model = Busy(lambda asked: asked[-1] not in may_go or may_go[asked[-1]].is_set())
-    policy = f"audits: {{rate: 1, budget: {{limit: 1 USD}}}}\n{LANES % 9}"
-    policy = policy.replace("concurrency: 2", "concurrency: 1")
-    models = ONE.replace("}}}", "}}, large: {model: openai/large, price: {input: 2, output: 2}}}")
-    async with stage.orchestrator(policy, client=model, models=models) as orchestrator:
-        waiting = orchestrator._services.admitting._admission.waiting
-        tasks = []
-
-        async def starts(text, ahead):
-            graph = fan_out([("plan", text)])
-            running = orchestrator.run(graph, {"said": []}, agent="x")
-            tasks.append(asyncio.create_task(running))
-            while len(model.asked) + waiting("heavy") < ahead:
-                await asyncio.sleep(0.001)
-
-        await starts("first", 1)
-        await starts("second", 2)
-        may_go["first"].set()
-        while (len(model.asked), waiting("heavy")) != (2, 1):  # the audit of the first
-            await asyncio.sleep(0.001)
-        await starts("third", 4)
-        may_go["second"].set()
-        await asyncio.gather(*tasks)
-
-    assert model.asked[:3] == ["first", "second", "third"]
-
-
 async def test_requests_leave_at_the_rate_of_their_model(stage):
     """On the fake clock, where waiting is what makes time pass."""
     clock = FakeClock()

@@ -222,7 +222,7 @@ async def test_forty_sync_nodes_wait_in_langgraphs_pool_without_deadlock(stage):
         return {"done": [step("s").ask_sync("q").text]}
 
     graph = StateGraph(State)
-    for number in range(30):
+    for number in range(40):
         graph.add_node(f"n{number}", asks)
         graph.add_edge(START, f"n{number}")
     slow = ScriptedReply(text="ok", delay_s=0.02)

@@ -85,7 +85,10 @@ async def test_a_pool_of_keys_answers_each_ask_although_one_key_is_refused(
         " api_key_env: [KEY_EAST, KEY_WEST], price: {input: 1, output: 1}}}"
     )
     async with Orchestrator.from_policy(policy, store="memory://") as orchestrator:
-        results = [await orchestrator.run(GRAPH, {}, agent="a") for _ in range(4)]
+        results = [
+            await orchestrator.run(GRAPH, {}, agent="a", task_id=f"t{number}")
+            for number in range(4)
+        ]
 
     assert {result.status for result in results} == {"completed"}
     assert provider.keys.count("west-key-1") == 12

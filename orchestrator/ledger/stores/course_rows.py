@@ -19,9 +19,11 @@ FROM (
 JOIN task_holders inside ON inside.kind = 'task' AND inside.identity = done.task_id
 JOIN attempt_records r ON r.task_id = inside.task_id
 WHERE r.cost IS NOT NULL
-ORDER BY r.seq
+ORDER BY r.seq, done.task_id
 """
 """The attempts of the newest completed tasks of an agent, and how many tasks; in their order.
+
+An attempt of a task that runs inside another one of the same agent is in the course of both.
 
 What is asked beside tasks, for audits and a memo's upkeep, is no task of the agent's own.
 """

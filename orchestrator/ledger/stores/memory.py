@@ -220,15 +220,15 @@ class MemoryStore(Alone, Undoing):
         done = [it.opening for it, _ in self._tasks.values() if it.status == "completed"]
         own = [it for it in done if it.scope.identity("upkeep") is None]
         ids = [(it.at, it.scope.task_id) for it in own if it.scope.identity("agent") == agent]
-        root = {
-            member: task_id
-            for _, task_id in sorted(ids)[-limit:]
-            for member in (task_id, *self.descendants(task_id))
-        }
+        roots: dict[str, list[str]] = {}
+        for task_id in sorted(task_id for _, task_id in sorted(ids)[-limit:]):
+            for member in (task_id, *self.descendants(task_id)):
+                roots.setdefault(member, []).append(task_id)
         return [
-            Spent.of(root[it.task_id], it, end)
+            Spent.of(root, it, end)
             for attempt_id, (_, it) in self._attempts.items()
-            if it.task_id in root and (end := self._end(attempt_id))
+            if it.task_id in roots and (end := self._end(attempt_id))
+            for root in roots[it.task_id]
         ]
 
     def insert_body(self, body: Body) -> None:
