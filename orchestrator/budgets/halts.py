@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import BudgetShort
+from orchestrator.ledger.refusals import BudgetShort
 
 
 def budget_halt(short: BudgetShort, *, need: Money, step: str) -> Halt:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from orchestrator.core.events import Certainty, TaskStatus
-from orchestrator.core.halt import Halt, HaltReason
+from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
 from orchestrator.core.scope import Scope, ScopeKind
@@ -364,37 +364,3 @@ class Forgotten:
     tasks: tuple[str, ...]
     running: tuple[str, ...]
     bodies: int
-
-
-class BudgetShort(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown
-    """An account of the path can never serve the demand as things are.
-
-    Attributes:
-        demand: The demand that does not fit.
-        balance: The account's balance when it was judged.
-    """
-
-    def __init__(self, demand: Demand, balance: Balance) -> None:
-        """Carry what was judged."""
-        super().__init__(demand.account.key)
-        self.demand = demand
-        self.balance = balance
-
-    @property
-    def left_nano(self) -> int:
-        """What is not spent for good, in nano-dollars, below zero too: others may hold part."""
-        gone = self.demand.withheld + self.balance.settled + self.balance.disputed
-        return self.demand.limit.nano - gone.nano
-
-
-class TaskSignalled(Exception):  # noqa: N818 - control flow between ledger and runtime, never shown
-    """Someone asked this task to stop (``paused`` or ``cancelled``)."""
-
-    def __init__(self, reason: HaltReason) -> None:
-        """Carry the reason."""
-        super().__init__(reason)
-        self.reason = reason
-
-
-class AlreadyEnded(Exception):  # noqa: N818 - names the fact
-    """An attempt was to be resolved a second time."""

@@ -27,7 +27,7 @@ from orchestrator.runtime.graphs import Graph, label
 from orchestrator.runtime.run import arguments
 from orchestrator.runtime.run.context import RUNNING, scope_here
 from orchestrator.runtime.run.nesting import parent_of, place_in, task_id_in
-from orchestrator.runtime.run.outermost import OPENED, Opened
+from orchestrator.runtime.run.outermost import Block
 from orchestrator.runtime.run.results import TaskResult
 from orchestrator.runtime.shared.engine import Engine
 from orchestrator.runtime.shared.services import Services, open_services
@@ -79,7 +79,7 @@ class Orchestrator:
         self._services: Services | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home: Engine | None = None
-        self._around: Opened | None = None
+        self._block = Block(self)
 
     @classmethod
     def from_policy(
@@ -123,7 +123,7 @@ class Orchestrator:
             stack.push_async_callback(self._tasks.close)
             self._stack = stack.pop_all()
         self._loop = asyncio.get_running_loop()
-        self._enter_block()
+        self._block.enter()
         return self
 
     async def __aexit__(
@@ -133,7 +133,7 @@ class Orchestrator:
         trace: TracebackType | None,
     ) -> None:
         """Halt what still runs, wait for attempts in flight, then close."""
-        self._leave_block()
+        self._block.leave()
         self._loop = None
         await self._stack.aclose()
         self._tasks = None
@@ -149,7 +149,7 @@ class Orchestrator:
             raise
         self._home = home
         # The block is here, not on the thread that opened.
-        self._enter_block()
+        self._block.enter()
         return self
 
     def __exit__(
@@ -160,7 +160,7 @@ class Orchestrator:
     ) -> None:
         """Close what ``with`` opened."""
         assert self._home is not None
-        self._leave_block()
+        self._block.leave()
         try:
             self._home.submit(self.__aexit__(kind, error, trace)).result()
         finally:
@@ -173,15 +173,6 @@ class Orchestrator:
         self._opened()
         assert self._loop is not None
         return self._loop
-
-    def _enter_block(self) -> None:
-        self._around = OPENED.get()
-        OPENED.set(self)
-
-    def _leave_block(self) -> None:
-        # Not by a token: a fixture may leave in another context than it entered.
-        if OPENED.get() is self:
-            OPENED.set(self._around)
 
     async def run(
         self,

@@ -22,14 +22,8 @@ from hypothesis import strategies as st
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.bookkeeping.operation import Operation
-from orchestrator.ledger.records import (
-    Account,
-    AttemptEnd,
-    AttemptIntent,
-    BudgetShort,
-    Demand,
-    TaskOpening,
-)
+from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Demand, TaskOpening
+from orchestrator.ledger.refusals import BudgetShort
 from orchestrator.ledger.stores.rows import AccountRow, Body, Wanted, to_us
 from orchestrator.ledger.stores.store import Store
 from orchestrator.testing.ledger_machine import KEPT, LedgerMachine, MachineClock, history_bytes
@@ -57,8 +51,7 @@ class LedgerStoreContract:
     @pytest.fixture
     def make_store(self) -> MakeStore:
         """Overridden by each store."""
-        message = "override the fixture make_store: it gives a function that makes your store"
-        raise NotImplementedError(message)
+        pytest.fail("override the fixture make_store: it gives a function that makes your store")
 
     @pytest.fixture
     def tellers(self, make_store: MakeStore) -> Iterator[tuple[Teller, Teller]]:

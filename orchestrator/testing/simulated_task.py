@@ -19,16 +19,14 @@ from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.bookkeeping import correcting
 from orchestrator.ledger.bookkeeping.operation import Operation
 from orchestrator.ledger.records import (
-    AlreadyEnded,
     AttemptEnd,
     AttemptIntent,
-    BudgetShort,
     Demand,
     TaskClosing,
     TaskOpening,
     TaskRecord,
-    TaskSignalled,
 )
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort, TaskSignalled
 
 if TYPE_CHECKING:
     from orchestrator.testing.simulation import Process, Simulation

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from orchestrator.budgets.halts import budget_halt
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Account, Balance, BudgetShort, Demand
+from orchestrator.ledger.records import Account, Balance, Demand
+from orchestrator.ledger.refusals import BudgetShort
 
 USED = Balance(settled=Money(150_000_000), reserved=Money(50_000_000), disputed=Money(40_000_000))
 QUARTER = Money.from_usd("0.25")

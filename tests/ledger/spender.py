@@ -15,14 +15,8 @@ from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.factory import sqlite_path
-from orchestrator.ledger.records import (
-    Account,
-    AttemptEnd,
-    AttemptIntent,
-    BudgetShort,
-    Demand,
-    TaskOpening,
-)
+from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Demand, TaskOpening
+from orchestrator.ledger.refusals import BudgetShort
 from orchestrator.ledger.stored import StoredLedger
 from orchestrator.ledger.stores.sqlite import SqliteStore
 

@@ -8,7 +8,8 @@ import pytest
 from orchestrator.budgets.rules import BudgetRule
 from orchestrator.budgets.windows import account_for
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import AlreadyEnded, BudgetShort, Demand
+from orchestrator.ledger.records import Demand
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
 from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.ledger.stores.steady import SteadyClock, steady_clock
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import AlreadyEnded, BudgetShort
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
 from orchestrator.ledger.stores.sqlite import SqliteStore
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.budgets.demands import giving_way
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Account, BudgetShort, Demand
+from orchestrator.ledger.records import Account, Demand
+from orchestrator.ledger.refusals import BudgetShort
 
 
 async def test_it_does_not_wait_for_what_others_hold(bank, demand):

@@ -8,7 +8,8 @@ import pytest
 from orchestrator.core.errors import TaskNotFound
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
-from orchestrator.ledger.records import Account, AlreadyEnded, Balance, BudgetShort
+from orchestrator.ledger.records import Account, Balance
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
 
 
 async def test_a_reserve_is_held_on_every_account_of_the_path(bank, demand, team):

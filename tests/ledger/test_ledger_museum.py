@@ -10,7 +10,8 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.factory import ledger_from_url
-from orchestrator.ledger.records import Account, AlreadyEnded, BudgetShort
+from orchestrator.ledger.records import Account
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
 from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import AlreadyEnded
+from orchestrator.ledger.refusals import AlreadyEnded
 from orchestrator.ledger.stores.sqlite import SqliteStore
 
 SPENDER = Path(__file__).with_name("spender.py")

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import Account, Balance, BudgetShort
+from orchestrator.ledger.records import Account, Balance
+from orchestrator.ledger.refusals import BudgetShort
 
 
 async def spend(bank, cost, *demands, task="task-1", overrun=0):

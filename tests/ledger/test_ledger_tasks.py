@@ -6,7 +6,8 @@ from orchestrator.core.errors import Fenced, LedgerUnavailable, TaskExists, Task
 from orchestrator.core.halt import Count, Halt, Probability, Seconds
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
-from orchestrator.ledger.records import AlreadyEnded, Demand, TaskOpening, TaskSignalled
+from orchestrator.ledger.records import Demand, TaskOpening
+from orchestrator.ledger.refusals import AlreadyEnded, TaskSignalled
 
 
 async def test_a_task_comes_back_as_it_was_opened(bank, clock):

@@ -9,7 +9,8 @@ import pytest
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.ledger.bookkeeping import transactor
-from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
+from orchestrator.ledger.records import Account
+from orchestrator.ledger.refusals import BudgetShort, TaskSignalled
 
 
 def task_account(task_id):

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator.ledger.bookkeeping.operation import Operation
-from orchestrator.ledger.records import Account, BudgetShort, TaskSignalled
+from orchestrator.ledger.records import Account
+from orchestrator.ledger.refusals import BudgetShort, TaskSignalled
 from orchestrator.ledger.stores import sqlite
 from orchestrator.ledger.stores.sqlite import SqliteStore
 

@@ -17,14 +17,12 @@ from orchestrator.ledger.bookkeeping.unit import UnitOfWork
 from orchestrator.ledger.records import (
     WITHDRAWN,
     Account,
-    AlreadyEnded,
     AttemptEnd,
     AttemptIntent,
-    BudgetShort,
     Decision,
     Demand,
-    TaskSignalled,
 )
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort, TaskSignalled
 from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.stores.rows import AccountRow, Hold, Reply, from_us, life_us, to_us
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from orchestrator.core.errors import Fenced, TaskExists, TaskNotFound
 from orchestrator.ledger.bookkeeping.unit import UnitOfWork
-from orchestrator.ledger.records import AlreadyEnded, BudgetShort, TaskSignalled
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort, TaskSignalled
 from orchestrator.ledger.stores.rows import Wanted
 
 REFUSALS = (

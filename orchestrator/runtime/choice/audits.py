@@ -7,11 +7,13 @@ of the step; where that one answered, a cheaper one is asked in its shadow and c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.halt import Halt, Halted
+from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.policy.records import AuditSettings
@@ -21,6 +23,7 @@ from orchestrator.runtime.asking.errand import Errand, obtain
 from orchestrator.runtime.asking.judging import Judged, judge
 from orchestrator.runtime.choice.worth import observed, says_same
 from orchestrator.runtime.run.beside import close_beside, open_beside
+from orchestrator.runtime.run.request import digest
 from orchestrator.runtime.run.task_run import TaskRun
 from orchestrator.runtime.spending.booking import AttemptRefused
 
@@ -130,3 +133,41 @@ def is_drawn(task_id: str, key: str, rate: float) -> bool:
     """Whether an ask is drawn: fair, and the same whenever it is asked about."""
     number = int.from_bytes(sha256(f"audit {task_id} {key}".encode()).digest()[:8])
     return number < rate * 2**64
+
+
+def draw(
+    errand: Errand,
+    taken: Judged,
+    seen: Observation,
+    candidates: Sequence[Action],
+    *,
+    is_drifted: bool,
+) -> Audit | None:
+    """Decide by lot whether a reply is compared with another model's, and with whose.
+
+    Args:
+        errand: The ask that it answered.
+        taken: The reply.
+        seen: What was noted of it.
+        candidates: Whom the step may ask, the dearest last.
+        is_drifted: Whether an alarm of drift was raised, and more is to be known.
+
+    Returns:
+        The audit, which notes how probable it was; ``None``: not drawn, or nobody else to ask.
+    """
+    run, settings = errand.run, errand.run.policy.audits
+    others = [one for one in candidates if one.settings.name != taken.paid.model]
+    if settings is None or UPKEEP in run.scope.tags or not others:
+        return None
+    rate = min(1.0, settings.rate * (AFTER_DRIFT if is_drifted else 1))
+    if not is_drawn(run.scope.task_id, errand.key, rate):
+        return None
+    seen = replace(seen, audited=True, propensity=rate)
+    is_shadow = candidates[-1].settings.name == taken.paid.model
+    other = others[_any_of(errand, len(others)) if is_shadow else -1]
+    return Audit(errand, taken, seen, other, is_shadow, settings)
+
+
+def _any_of(errand: Errand, count: int) -> int:
+    """One of several, all as likely."""
+    return int(digest([errand.run.scope.task_id, errand.key])[:8], 16) % count

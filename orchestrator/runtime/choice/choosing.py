@@ -10,7 +10,6 @@ from typing import Any
 from orchestrator.core.events import ThresholdUnreached
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
-from orchestrator.core.scope import UPKEEP
 from orchestrator.ledger.lessons import Lesson, LessonKind
 from orchestrator.routing.cascade import InHand
 from orchestrator.routing.learning.knowledge import Knowledge
@@ -28,12 +27,11 @@ from orchestrator.routing.verdict import best, calibrated, with_evidence
 from orchestrator.runtime.asking.actions import Action, actions
 from orchestrator.runtime.asking.errand import Errand
 from orchestrator.runtime.asking.judging import Judged
-from orchestrator.runtime.choice.audits import AFTER_DRIFT, Audit, is_drawn
+from orchestrator.runtime.choice.audits import Audit, draw
 from orchestrator.runtime.choice.foresight import Ahead, ahead_of
 from orchestrator.runtime.choice.stages import late_halt, stage_of
 from orchestrator.runtime.choice.whole_cost import Quotes
 from orchestrator.runtime.choice.worth import as_concluded, asked_of, observed, told_by_person
-from orchestrator.runtime.run.request import digest
 from orchestrator.runtime.spending.booking import AttemptRefused
 
 
@@ -265,24 +263,14 @@ class Chooser:
 
     def _draw(self, taken: Judged | None) -> Audit | None:
         """Decide by lot, before its outcome is seen, whether a reply is compared with another's."""
-        run, settings = self.errand.run, self.errand.run.policy.audits
-        if settings is None or taken is None or UPKEEP in run.scope.tags:
+        if taken is None or (known := self.replies.get(taken.paid.attempt_id)) is None:
             return None
-        known = self.replies.get(taken.paid.attempt_id)
-        if known is None:
-            return None
-        others = [one for one in self.candidates if one.settings.name != taken.paid.model]
-        if not others:
-            return None
+        judged, seen = known
         is_drifted = self.knowledge.step(self.key).drifted
-        rate = min(1.0, settings.rate * (AFTER_DRIFT if is_drifted else 1))
-        if not is_drawn(run.scope.task_id, self.errand.key, rate):
-            return None
-        seen = replace(known[1], audited=True, propensity=rate)
-        self.replies[seen.attempt_id] = known[0], seen
-        is_shadow = self.candidates[-1].settings.name == taken.paid.model
-        other = others[_any_of(self.errand, len(others)) if is_shadow else -1]
-        return Audit(self.errand, taken, seen, other, is_shadow, settings)
+        audit = draw(self.errand, taken, seen, self.candidates, is_drifted=is_drifted)
+        if audit is not None:
+            self.replies[seen.attempt_id] = judged, audit.seen
+        return audit
 
     def _lesson(self, kind: LessonKind, subject: str, body: dict[str, Any]) -> Lesson:
         scope = self.errand.run.scope
@@ -373,11 +361,6 @@ class Chooser:
                     models=tuple(one.settings.name for one in self.candidates),
                 )
             )
-
-
-def _any_of(errand: Errand, count: int) -> int:
-    """One of several, all as likely."""
-    return int(digest([errand.run.scope.task_id, errand.key])[:8], 16) % count
 
 
 def _priced(action: Action) -> Quoted:

@@ -39,6 +39,26 @@ OPENED: ContextVar[Opened | None] = ContextVar("orchestrator_opened", default=No
 """The orchestrator whose ``with`` block this code stands in."""
 
 
+class Block:
+    """The ``with`` block of one orchestrator, which may stand inside that of another."""
+
+    def __init__(self, orchestrator: Opened) -> None:
+        """It is not entered yet."""
+        self._orchestrator = orchestrator
+        self._around: Opened | None = None
+
+    def enter(self) -> None:
+        """From here on its orchestrator is the one that is open."""
+        self._around = OPENED.get()
+        OPENED.set(self._orchestrator)
+
+    def leave(self) -> None:
+        """From here on it is the one around it, if any."""
+        # Not by a token: a fixture may leave in another context than it entered.
+        if OPENED.get() is self._orchestrator:
+            OPENED.set(self._around)
+
+
 class Outside(TypedDict, total=False):
     """The state of such a task's graph, which is one node."""
 

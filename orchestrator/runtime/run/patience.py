@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.core.errors import Fenced, LedgerClosed, LedgerUnavailable
 from orchestrator.core.events import LedgerAway
 from orchestrator.ledger.afterwards import Correction
-from orchestrator.ledger.records import AlreadyEnded, AttemptEnd, TaskClosing
+from orchestrator.ledger.records import AttemptEnd, TaskClosing
+from orchestrator.ledger.refusals import AlreadyEnded
 
 if TYPE_CHECKING:
     from orchestrator.runtime.run.places import Place

@@ -13,15 +13,8 @@ from orchestrator.core.events import AttemptEnded, AttemptStarted
 from orchestrator.core.halt import Halt
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import (
-    HALTED_UNSENT,
-    AlreadyEnded,
-    AttemptEnd,
-    AttemptIntent,
-    BudgetShort,
-    Demand,
-    TaskSignalled,
-)
+from orchestrator.ledger.records import HALTED_UNSENT, AttemptEnd, AttemptIntent, Demand
+from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort, TaskSignalled
 from orchestrator.runtime.run.patience import end_patiently, patiently
 from orchestrator.runtime.spending.granting import asked
 from orchestrator.runtime.spending.thresholds import look

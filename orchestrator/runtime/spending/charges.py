@@ -17,12 +17,8 @@ from orchestrator.core.errors import Fenced, LedgerUnavailable
 from orchestrator.core.halt import Halt, Halted
 from orchestrator.core.ids import new_attempt_id
 from orchestrator.core.money import Money
-from orchestrator.ledger.records import (
-    AttemptEnd,
-    AttemptIntent,
-    BudgetShort,
-    Demand,
-)
+from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Demand
+from orchestrator.ledger.refusals import BudgetShort
 from orchestrator.ledger.validation import MAX_NANO
 from orchestrator.pricing.currency import day_of
 from orchestrator.pricing.resources import ResourcePrice, read_quantity
