@@ -74,10 +74,10 @@ def seeds(request):
 
 
 def test_one_seed_makes_one_history():
-    histories = [simulate(7, in_memory()).told for _ in range(2)]
+    histories = [simulate(7, in_memory()).world.told for _ in range(2)]
 
     assert histories[0] == histories[1]
-    assert histories[0] != simulate(8, in_memory()).told
+    assert histories[0] != simulate(8, in_memory()).world.told
 
 
 @pytest.mark.torture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.budgets.demands import demands
 from orchestrator.budgets.rules import BudgetRule
@@ -27,13 +25,10 @@ from orchestrator.ledger.records import (
     TaskRecord,
 )
 from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort, TaskSignalled
-
-if TYPE_CHECKING:
-    from orchestrator.testing.simulation import Process, Simulation
-
-Wish: TypeAlias = "float | tuple[Operation, float | None]"
-"""Seconds to sleep; or what to do, and for how many seconds its answer is waited for."""
-Script: TypeAlias = Generator[Wish, None, None]
+from orchestrator.testing.simulated.auditor import Auditor
+from orchestrator.testing.simulated.plans import Plan, Step
+from orchestrator.testing.simulated.process import Process, Script, Wish
+from orchestrator.testing.simulated.world import World
 
 SHARED = (
     BudgetRule(scope="org", limit=Money(2_500)),
@@ -48,56 +43,6 @@ PAUSED: HaltReason = "paused"
 TIMEOUT: HaltReason = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One place where a provider is asked, and what that may cost at most, in nano-dollars."""
-
-    key: str
-    bound: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a task does, in order; and what it may spend.
-
-    Attributes:
-        task_id: Its id.
-        budget: Its own budget, in nano-dollars; a resume adds as much again, if that was short.
-        steps: What it asks, and the tasks it runs.
-        ancestors: The tasks around it.
-    """
-
-    task_id: str
-    budget: int
-    steps: tuple[Step | Plan, ...]
-    ancestors: tuple[str, ...] = ()
-
-    def places(self) -> Iterator[tuple[str, str]]:
-        """All that has to be paid, once each, until it is complete."""
-        for step in self.steps:
-            if isinstance(step, Plan):
-                yield from step.places()
-            else:
-                yield self.task_id, step.key
-
-
-def draw_plans(dice: random.Random, count: int) -> list[Plan]:
-    """So many tasks, each with steps, some with a task inside."""
-
-    def steps(number: int) -> list[Step | Plan]:
-        return [Step(f"step-{one}", dice.randrange(10, 100)) for one in range(number)]
-
-    plans = []
-    for number in range(count):
-        own = steps(dice.randrange(2, 6))
-        task_id = f"task-{number}"
-        if dice.random() < 0.5:  # noqa: PLR2004 - every other
-            inside = Plan(f"{task_id}-inside", 150, tuple(steps(2)), ancestors=(task_id,))
-            own.insert(dice.randrange(len(own)), inside)
-        plans.append(Plan(task_id, dice.choice([150, 300, 600]), tuple(own)))
-    return plans
-
-
 class _Halted(Exception):  # noqa: N818 - control flow
     """The task stops here, and may be resumed."""
 
@@ -107,23 +52,28 @@ class _Halted(Exception):  # noqa: N818 - control flow
 
 
 def live(
-    simulation: Simulation, process: Process, plan: Plan, around: Sequence[Demand] = ()
+    world: World,
+    auditor: Auditor,
+    process: Process,
+    plan: Plan,
+    around: Sequence[Demand] = (),
 ) -> Script:
     """One run of a task, from where the ledger says that it is; it ends when its process does.
 
     Args:
-        simulation: Where.
+        world: Where.
+        auditor: Who is told what the task does.
         process: Who runs it.
         plan: What it does.
         around: What the tasks around it may spend.
     """
-    run = _Run(simulation, process, plan, around)
+    run = _Run(world, auditor, process, plan, around)
     try:
         if not (yield from run.begin()):
             return
         yield from run.go_through()
     except (Fenced, AlreadyEnded):
-        simulation.tell(f"{process.name} is fenced from {plan.task_id}")
+        world.tell(f"{process.name} is fenced from {plan.task_id}")
         if around:
             raise
 
@@ -132,18 +82,24 @@ class _Run:
     """What a run of a task knows."""
 
     def __init__(
-        self, simulation: Simulation, process: Process, plan: Plan, around: Sequence[Demand]
+        self,
+        world: World,
+        auditor: Auditor,
+        process: Process,
+        plan: Plan,
+        around: Sequence[Demand],
     ) -> None:
-        self._simulation = simulation
+        self._world = world
+        self._auditor = auditor
         self._process = process
         self._teller = process.teller
-        self._dice = simulation.dice
+        self._dice = world.dice
         self._plan = plan
         self._around = around
         self._scope = Scope(
             "acme", "research", "writer", plan.task_id, "t", ancestors=plan.ancestors
         )
-        self._deadline = simulation.time.seconds + TIMEOUT_S
+        self._deadline = world.time.seconds + TIMEOUT_S
         self._epoch = 0
         self._rules: tuple[BudgetRule, ...] = ()
         self._paid: set[str] = set()
@@ -219,13 +175,13 @@ class _Run:
                 break  # the store had written it, unheard
             else:
                 break
-        self._simulation.tell(f"{self._plan.task_id} is {closing.status} {halt}")
+        self._world.tell(f"{self._plan.task_id} is {closing.status} {halt}")
 
     def _inside(self, plan: Plan) -> Script:
         """Run a task inside this one, on its money too."""
         (own,) = (one for one in self._demands() if one.account.identity == self._plan.task_id)
-        yield from live(self._simulation, self._process, plan, [*self._around, own])
-        if self._simulation.auditor.status(plan.task_id) != "completed":
+        yield from live(self._world, self._auditor, self._process, plan, [*self._around, own])
+        if self._auditor.status(plan.task_id) != "completed":
             raise _Halted(PAUSED)
 
     def _demands(self) -> Sequence[Demand]:
@@ -234,16 +190,16 @@ class _Run:
 
     @property
     def _left_s(self) -> float:
-        return self._deadline - self._simulation.time.seconds
+        return self._deadline - self._world.time.seconds
 
     def _ask(self, step: Step) -> Script:
         """Hold the money, ask the provider, book what it cost."""
         intent = yield from self._reserve(step)
-        self._simulation.auditor.asked(intent)
+        self._auditor.asked(intent)
         latency_s = self._dice.choice([1.0, 5.0, 30.0, 200.0])
         on_wire_s = min(latency_s, ATTEMPT_TIMEOUT_S, self._left_s)
         end = self._outcome(intent, is_cut=on_wire_s < latency_s)
-        self._simulation.auditor.billed(end)
+        self._auditor.billed(end)
         yield on_wire_s
         yield from self._book(replace(end, at=self._process.now()))
         if end.reply is not None:
@@ -255,7 +211,7 @@ class _Run:
             lasts_s = min(ATTEMPT_TIMEOUT_S, self._left_s) + GRACE_S
             # What became of an earlier try may not be known: each is an attempt of its own.
             intent = AttemptIntent(
-                attempt_id=f"{self._plan.task_id}-{self._simulation.number()}",
+                attempt_id=f"{self._plan.task_id}-{self._world.number()}",
                 task_id=self._plan.task_id,
                 epoch=self._epoch,
                 key=step.key,
@@ -269,7 +225,7 @@ class _Run:
                 at=now,
             )
             asked = self._demands()
-            self._simulation.auditor.demanded(intent, asked, self._process)
+            self._auditor.demanded(intent, asked, self._process)
             try:
                 yield self._teller.reserve(intent, asked), self._left_s
             except LedgerUnavailable:
@@ -322,7 +278,7 @@ class _Run:
                 yield from self._resolve(end)
                 return
             else:
-                self._simulation.auditor.recorded(end.attempt_id)
+                self._auditor.recorded(end.attempt_id)
                 return
 
     def _resolve(self, end: AttemptEnd) -> Script:

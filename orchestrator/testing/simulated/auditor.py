@@ -14,8 +14,8 @@ from orchestrator.testing.teller import Teller
 
 if TYPE_CHECKING:
     from orchestrator.ledger.bookkeeping.unit import UnitOfWork
-    from orchestrator.testing.simulated_task import Plan
-    from orchestrator.testing.simulation import Process, VirtualTime
+    from orchestrator.testing.simulated.plans import Plan
+    from orchestrator.testing.simulated.process import Process, VirtualTime
 
 VERIFY_EVERY = 10
 Rows: TypeAlias = "list[tuple[AccountRow, AccountRow]]"
