@@ -101,7 +101,7 @@ class StepStatus:
 
 
 def status(store: str, *, tenant: str | None = None) -> list[StepStatus]:
-    """What is believed of each step now, in its newest version.
+    """What is believed of each step now, in the version that was asked last.
 
     Args:
         store: The ledger's URL.
@@ -166,10 +166,8 @@ def _of_tenant(tenant: str, facts: Iterable[Observation | Outcome]) -> list[Step
         for attempt, lesson in lessons.items()
         if lesson is not None and lesson.source not in SIGNS
     }
-    newest: dict[tuple[str, str], StepKnowledge] = {
-        (key.agent, key.step): step for key, step in knowledge.steps.items()
-    }
-    return [_of_step(tenant, knowledge, step, told) for step in newest.values()]
+    newest = [knowledge.step(key) for key in knowledge.newest.values()]
+    return [_of_step(tenant, knowledge, step, told) for step in newest]
 
 
 def _asks(knowledge: Knowledge, key: StepKey) -> list[list[Observation]]:

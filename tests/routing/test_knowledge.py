@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.routing.learning.knowledge import Knowledge
 from orchestrator.routing.learning.observation import Observation, Outcome, StepKey
 from orchestrator.routing.learning.outlook import Quoted, next_action, only_action, outlooks
-from orchestrator.routing.learning.step import CERTIFIED_FOR
+from orchestrator.routing.learning.step import CERTIFIED_FOR, is_kept_out
 
 KEY = StepKey("a", "s", "v")
 QUOTED = [
@@ -106,6 +106,22 @@ def test_what_is_kept_out_comes_into_no_fit_by_another_reply_to_the_same_ask():
     assert kept_out
     assert kept_out.isdisjoint(seen.ask for seen, _ in step.labels.values())
     assert len(step.labels) == 2 * (40 - len(kept_out))
+
+
+def test_what_is_kept_out_is_not_what_a_fit_believes_of_an_action_either():
+    beliefs, chances = [], []
+    for score in (0.0, 1.0):
+        knowledge, number = Knowledge(), 0
+        audited = {"audited": True, "source": "audit", "guess": 0.6}
+        while len(knowledge.step(KEY).audits) < 20:  # nothing but what is kept out
+            if is_kept_out(reply(number, "large", audited=True)):
+                told(knowledge, 1, lambda _, score=score: score, "large", since=number, **audited)
+            number += 1
+        told(knowledge, 30, lambda n: float(n % 2))
+        beliefs.append(knowledge.step(KEY).confidence(reply(999, "large")))
+        chances.append(knowledge.quality(KEY, "large", 0.6).mean)
+    assert beliefs[0] == beliefs[1], "what shows whether it holds has no part in it"
+    assert chances[1] - chances[0] > 0.5, "whom to ask is learned from it all the same"
 
 
 def test_another_threshold_is_another_promise():

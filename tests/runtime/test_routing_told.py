@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from orchestrator import step
 from orchestrator.cli.main import app
+from orchestrator.reports.routing import status
 
 
 class State(TypedDict, total=False):
@@ -94,3 +95,22 @@ async def test_nothing_learned_is_said_plainly(stage, invoked):
     assert "Nothing was learned yet" in await invoked(
         said, "routing", "status", "--store", stage.store
     )
+
+
+async def test_the_status_is_of_the_version_that_was_asked_last(stage):
+    versions = iter(("old", "new", "old"))
+
+    async def versioned(state: State) -> State:
+        reply = await step("s").ask("what is one and one", prompt_version=next(versions))
+        return {"model": reply.model}
+
+    graph = StateGraph(State).add_node("node", versioned).add_edge(START, "node")
+    counted = []
+    async with stage.orchestrator(POLICY, script=["2"] * 3) as orchestrator:
+        for _ in range(3):
+            await orchestrator.run(graph, {}, agent="a")
+            (found,) = status(stage.store)
+            counted.append((found.version, found.asks))
+    (old, one), (new, another), (last, asks) = counted
+    assert (one, another, last, asks) == (1, 1, old, 2)
+    assert new != old

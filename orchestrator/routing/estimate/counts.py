@@ -105,21 +105,27 @@ class Ladder:
             count.weight += (weight - entry.weight) * faded
         return replace(entry, outcome=outcome, weight=weight)
 
-    def estimate(self, path: Path, name: str, root: float | None = None) -> Estimate:
+    def estimate(
+        self, path: Path, name: str, root: float | None = None, *, beside: Ladder | None = None
+    ) -> Estimate:
         """The mean at a scope, each scope shrunk to the one above it.
 
         Args:
             path: The narrowest scope.
             name: The action, or a gain.
             root: A guess for this very case, instead of that of the name.
+            beside: Outcomes that are counted too, though they are kept apart.
         """
+        ladders = (self,) if beside is None else (self, beside)
         mean = self.root.get(name, self.guess) if root is None else root
         weight = 0.0
         for depth in range(len(path) + 1):
-            count = self.counts.get((path[:depth], name))
-            if count is not None:
-                mean = (count.total + self.kappa * mean) / (count.weight + self.kappa)
-                weight = count.weight + self.kappa * weight / (weight + self.kappa)
+            found = [ladder.counts.get((path[:depth], name)) for ladder in ladders]
+            if counts := [count for count in found if count is not None]:
+                own = sum(count.weight for count in counts)
+                total = sum(count.total for count in counts)
+                mean = (total + self.kappa * mean) / (own + self.kappa)
+                weight = own + self.kappa * weight / (weight + self.kappa)
         return Estimate(mean, weight)
 
 

@@ -27,7 +27,9 @@ class Knowledge:
 
     Attributes:
         steps: What is known of each step.
+        newest: Of each agent's step, the version that was asked last.
         good: How often replies that passed were right, by scope.
+        apart: The same of replies that are kept out of every fit.
         signs: How often signs would have it so: where outcomes are few, they are drawn to it.
         failing: How often replies that failed their checks were right all the same, by scope.
         passing: How often replies passed, by scope.
@@ -38,7 +40,9 @@ class Knowledge:
     """
 
     steps: dict[StepKey, StepKnowledge] = field(default_factory=dict)
+    newest: dict[tuple[str, str], StepKey] = field(default_factory=dict)
     good: Ladder = field(default_factory=Ladder)
+    apart: Ladder = field(default_factory=Ladder)
     signs: Ladder = field(default_factory=Ladder)
     failing: Ladder = field(default_factory=Ladder)
     passing: Ladder = field(default_factory=lambda: Ladder(guess=_PASS_GUESS))
@@ -80,7 +84,7 @@ class Knowledge:
             guess: What is believed of it without any outcome.
         """
         signs = self.signs.estimate(key.path, action, guess)
-        return self.good.estimate(key.path, action, signs.mean)
+        return self.good.estimate(key.path, action, signs.mean, beside=self.apart)
 
     def despite(self, key: StepKey, action: str, guess: float) -> float:
         """How likely a reply of an action is right that failed its checks.
@@ -107,6 +111,8 @@ class Knowledge:
         if is_known:
             return  # noted again: its ask was resumed
         key = reply.key
+        if not reply.is_shadow:
+            self.newest[key.agent, key.step] = key
         self.passing.observe(key.path, reply.action, float(reply.passed))
         if not reply.replied:
             self.failing.observe(key.path, reply.action, 0.0)
@@ -139,7 +145,9 @@ class Knowledge:
         step.look(outcome.at)
 
     def _guess(self, key: StepKey, action: str, guess: float) -> float:
-        return self.quality(key, action, guess).mean
+        """What a fit believes of an action without outcomes: `quality` less what is kept out."""
+        signs = self.signs.estimate(key.path, action, guess)
+        return self.good.estimate(key.path, action, signs.mean).mean
 
     def _hear(self, reply: Observation, source: str, said: Outcome | None) -> None:
         """Take in a word on a reply; if another outcome counts now, it replaces the former."""
@@ -153,8 +161,9 @@ class Knowledge:
         told.recorded = evidence
         if lesson == before:
             return
-        if not reply.passed and lesson is not None and lesson.source in SIGNS:
-            lesson = None  # a sign says less than the check that failed
+        if lesson is not None and lesson.source in SIGNS:
+            # A sign says less than the check that failed; and averages of signs enter fits.
+            lesson = None if is_kept_out(reply) or not reply.passed else lesson
         self._enter(reply, lesson, told)
         if not reply.passed:
             return
@@ -165,7 +174,8 @@ class Knowledge:
 
     def _enter(self, reply: Observation, lesson: Outcome | None, told: Told) -> None:
         """Have the averages count an outcome, once, in the place of what counted before."""
-        ladder = self.good if reply.passed else self.failing
+        good = self.apart if is_kept_out(reply) else self.good
+        ladder = good if reply.passed else self.failing
         score = 0.0 if lesson is None else lesson.score
         if lesson is not None and lesson.source in SIGNS:
             # By outcomes alone: a sign that begins where signs have led proves itself.

@@ -152,12 +152,8 @@ def _chances(
         Quoted(action=action_name(models[name]) if name in models else name, name=name, cost=cost)
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
     ]
-    keys = [
-        key
-        for key in tuple(knowledge.steps)
-        if (key.agent, key.step) == (run.scope.agent, stop.step)
-    ]
-    if not stop.is_own or not keys:
+    key = knowledge.newest.get((run.scope.agent, stop.step))
+    if not stop.is_own or key is None:
         guessed = guesses(quoted)
         return {one.name: guessed[one.action] for one in quoted}
-    return {one.name: one.quality for one in outlooks(knowledge, keys[-1], quoted, None)}
+    return {one.name: one.quality for one in outlooks(knowledge, key, quoted, None)}
