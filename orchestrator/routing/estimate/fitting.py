@@ -20,8 +20,14 @@ KAPPAS = (1.0, 3.0, 10.0, 30.0, 100.0)
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Ridge penalties, for blocks of unit variance in all."""
 _CERTAIN = 3.5
-"""Deviations of a normal law by which the best of all candidates must stand out: without any order
-one draw in a thousand does. An order that is none loses as much as a weak one gains."""
+"""Deviations of a normal law by which the best of all candidates must stand out in a few labels:
+without any order one draw in a thousand does. An order that is none loses as much as a weak one
+gains."""
+_LIKELY = 1.645
+"""The same in any number of labels: one normal number in twenty stands out so far."""
+_DOUBT = 700
+"""Labels that show no order, as if they had come before: what they leave of the deviations counts.
+By chance alone the order of many labels is a weak one, which costs little."""
 _FEWEST = 10
 """Labels below which nothing is borne out: moments say little of so short a tail."""
 _TINY = 1e-12
@@ -115,7 +121,8 @@ def borne_out(kernel: Matrix, along: Matrix, targets: Matrix) -> NDArray[np.bool
     share = along / np.maximum(spread, _TINY)
     gamma = 1 + (share - one / n) * np.sqrt(2 / (freedom * variance))
     normal = (np.cbrt(np.maximum(gamma, 0)) - 1 + 2 / (9 * freedom)) / np.sqrt(2 / (9 * freedom))
-    return np.asarray(normal > _CERTAIN, dtype=np.bool_)
+    bar = min(_CERTAIN, _LIKELY * np.sqrt(1 + _DOUBT / len(targets)))
+    return np.asarray(normal > bar, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
