@@ -8,6 +8,7 @@ from typing import Protocol
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
@@ -196,12 +197,12 @@ class Ledger(Protocol):
         """Note that a threshold was crossed; whether nobody noted it before, in any process."""
         ...
 
-    async def rests(self, agent: str, step: str, limit: int) -> Sequence[Money]:
-        """What the last completed tasks of an agent cost from their first ask of a step on."""
+    async def rests(self, scope: Scope, step: str, limit: int) -> Sequence[Money]:
+        """What the last completed tasks like this one cost from their first ask of a step on."""
         ...
 
-    async def courses(self, agent: str, limit: int) -> Sequence[Spent]:
-        """What the last completed tasks of an agent did, attempt by attempt, in their order."""
+    async def courses(self, scope: Scope, limit: int) -> Sequence[Spent]:
+        """What the last completed tasks like this one did, attempt by attempt, in their order."""
         ...
 
     async def expire_overdue(self) -> int:

@@ -13,6 +13,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
 from orchestrator.core.priority import Priority
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.bookkeeping import book, correcting, crossings, forgetting, lifecycle
 from orchestrator.ledger.bookkeeping.operation import Answer, Operation, Urgency
@@ -305,19 +306,19 @@ class StoredLedger:
         at_us = to_us(self._clock.now())
         return await self._ask(lambda unit: crossings.cross(unit, crossing, at_us))
 
-    async def rests(self, agent: str, step: str, limit: int) -> Sequence[Money]:
-        """What the last completed tasks of an agent cost from their first ask of a step on.
+    async def rests(self, scope: Scope, step: str, limit: int) -> Sequence[Money]:
+        """What the last completed tasks like this one cost from their first ask of a step on.
 
         The ``limit`` newest are looked at; those that never asked ``step`` are left out.
         """
         found = await self._ask(
-            lambda unit: unit.flushed().rests(agent, step, limit), urgency="read"
+            lambda unit: unit.flushed().rests(scope, step, limit), urgency="read"
         )
         return [Money(nano) for nano in found]
 
-    async def courses(self, agent: str, limit: int) -> Sequence[Spent]:
-        """What the ``limit`` last completed tasks of an agent did, attempt by attempt."""
-        return await self._ask(lambda unit: unit.flushed().courses(agent, limit), urgency="read")
+    async def courses(self, scope: Scope, limit: int) -> Sequence[Spent]:
+        """What the ``limit`` last completed tasks like this one did, attempt by attempt."""
+        return await self._ask(lambda unit: unit.flushed().courses(scope, limit), urgency="read")
 
     async def expire_overdue(self) -> int:
         """Expire the holds past their ``expires_at``, but those of this ledger, whose owner lives.

@@ -167,17 +167,9 @@ class LedgerMachine:
             for name, byte in zip(_BUDGETS, drawn, strict=False)
         }
         self._told.append(f"limits {[*self._limits.values()]}")
-        for name, ancestors in TASKS.items():
-            scope = Scope(
-                org=f"acme{self._suffix}",
-                team="research",
-                agent="writer",
-                task_id=name + self._suffix,
-                tenant="t",
-                ancestors=tuple(ancestor + self._suffix for ancestor in ancestors),
-            )
+        for name in TASKS:
             opening = TaskOpening(
-                scope=scope,
+                scope=self._scope(name),
                 owner="p",
                 graph="g",
                 policy="p",
@@ -342,7 +334,8 @@ class LedgerMachine:
             *(store.in_doubt(task_id) for task_id in task_ids),
             *(store.descendants(task_id) for task_id in task_ids),
             unit.balances([self._account(name) for name in _BUDGETS]),
-            store.courses(f"acme{self._suffix}/research/writer", 3),
+            *(store.courses(self._scope(task), 2) for task in ("outer", "beside")),
+            *(sorted(store.rests(self._scope(task), "s", 2)) for task in ("outer", "beside")),
         ]
 
     def _see_that_no_limit_is_passed(self) -> None:
@@ -359,6 +352,11 @@ class LedgerMachine:
         self._queued.append(make)
         if len(self._queued) == MAX_BATCH:
             self._commit()
+
+    def _scope(self, name: str) -> Scope:
+        org, tenant = f"acme{self._suffix}", "u" if name == "beside" else "t"
+        ancestors = tuple(ancestor + self._suffix for ancestor in TASKS[name])
+        return Scope(org, "research", "writer", name + self._suffix, tenant, ancestors=ancestors)
 
     def _account(self, name: str) -> Account:
         match name:

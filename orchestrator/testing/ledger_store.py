@@ -13,6 +13,7 @@ Each call of ``make_store`` makes another handle to the *same* store, not opened
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +23,15 @@ from hypothesis import strategies as st
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.ledger.bookkeeping.operation import Operation
-from orchestrator.ledger.records import Account, AttemptEnd, AttemptIntent, Demand, TaskOpening
+from orchestrator.ledger.bookkeeping.unit import UnitOfWork
+from orchestrator.ledger.records import (
+    Account,
+    AttemptEnd,
+    AttemptIntent,
+    Demand,
+    TaskClosing,
+    TaskOpening,
+)
 from orchestrator.ledger.refusals import BudgetShort
 from orchestrator.ledger.stores.rows import AccountRow, Body, Wanted, to_us
 from orchestrator.ledger.stores.store import Store
@@ -178,6 +187,36 @@ class LedgerStoreContract:
         store.commit()
         assert _inputs(teller) == [b"", b"{}"]
 
+    def test_how_tasks_went_is_told_to_their_own_agent_and_tenant(
+        self, tellers: tuple[Teller, Teller]
+    ) -> None:
+        """The newest are looked at, also where they never asked the step."""
+        teller, _ = tellers
+        mine = _opening("t").scope
+        others = {"u": replace(mine, tenant="another"), "v": replace(mine, agent="reader")}
+        for cost, (task, scope) in enumerate({"t": mine, **others}.items(), start=1):
+            _do(teller, teller.open_task(_opening(task, replace(scope, task_id=task))))
+            asked = replace(_intent(f"a-{task}", RESERVE), task_id=task)
+            _do(teller, teller.reserve(asked, _demands(1000)))
+            _do(teller, teller.end(_end(f"a-{task}", cost)))
+            closing = TaskClosing(task_id=task, epoch=1, status="completed", running_s=1, at=NOON)
+            _do(teller, teller.close_task(closing))
+
+        def told(unit: UnitOfWork) -> list[object]:
+            store = unit.flushed()
+            return [
+                (
+                    [(one.task_id, one.cost) for one in store.courses(scope, 9)],
+                    store.rests(scope, "s", 9),
+                    store.rests(scope, "another", 9),
+                )
+                for scope in (mine, *others.values())
+            ]
+
+        assert teller.read(told) == [
+            ([(task, cost)], [cost], []) for cost, task in enumerate(("t", *others), start=1)
+        ]
+
     def test_any_history_is_that_of_the_model(self, make_store: MakeStore) -> None:
         """See :mod:`orchestrator.testing.ledger_machine`."""
         check_histories({"the store": make_store()}, examples=self.examples, steps=self.steps)
@@ -238,9 +277,9 @@ def _inputs(teller: Teller) -> list[bytes]:
     return [record.opening.input_body for record in records if record is not None]
 
 
-def _opening(task_id: str) -> TaskOpening:
+def _opening(task_id: str, scope: Scope | None = None) -> TaskOpening:
     return TaskOpening(
-        scope=Scope("acme", "research", "writer", task_id, "t"),
+        scope=scope or Scope("acme", "research", "writer", task_id, "t"),
         owner="p",
         graph="g",
         policy="p",

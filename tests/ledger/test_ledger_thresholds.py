@@ -1,11 +1,14 @@
 """Thresholds that were crossed, and what tasks cost from a step on, on every backend."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.afterwards import Crossing
 
-WRITER = "acme/research/writer"
+WRITER = Scope("acme", "research", "writer", "any", "research")
 
 
 async def test_a_threshold_is_crossed_once_whoever_notices(bank, demand, team):
@@ -58,4 +61,5 @@ async def test_what_completed_tasks_cost_from_a_step_on(bank, demand):
     assert sorted(await rests(WRITER, "answer", 9)) == [Money(4), Money(10), Money(20)]
     assert sorted(await rests(WRITER, "plan", 9)) == [Money(25), Money(26)], "none that runs yet"
     assert await rests(WRITER, "unheard", 9) == []
-    assert await rests("acme/research/reader", "plan", 9) == []
+    assert await rests(WRITER, "plan", 1) == [], "the newest did not plan"
+    assert await rests(replace(WRITER, agent="reader"), "plan", 9) == []

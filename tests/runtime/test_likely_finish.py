@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from langgraph.graph import StateGraph
 
 from orchestrator import Money, step
+from orchestrator.core.scope import Scope
 from orchestrator.core.usage import Usage
 from orchestrator.models.protocol import Completion
 from orchestrator.runtime.spending.likelihood import ENOUGH, quantile
 
 LIKELY = "budgets: {task: {limit: 0.001 USD, likely_finish: 0.9}}\n"
+LIKE = Scope("acme", "research", "a", "any", "research")
 
 
 class State(TypedDict, total=False):
@@ -51,7 +53,7 @@ async def test_a_step_whose_rest_does_not_fit_is_not_started(stage, where, reque
         for number in range(ENOUGH):
             done = await orchestrator.run(PLAN, {"said": []}, agent="a", task_id=f"t{number}")
             assert (done.status, done.cost.total) == ("completed", Money(600_000))
-        rests = await orchestrator._services.ledger.rests("acme/research/a", "write", 200)
+        rests = await orchestrator._services.ledger.rests(LIKE, "write", 200)
         assert rests == [Money(500_000)] * ENOUGH
 
         tight = await orchestrator.run(
@@ -63,8 +65,10 @@ async def test_a_step_whose_rest_does_not_fit_is_not_started(stage, where, reque
         more = await orchestrator.resume("tight", add_budget="0.0003")
         assert more.status == "completed"
 
-        other = await orchestrator.run(PLAN, {"said": []}, agent="b", budget="0.00055")
-        assert len(other.attempts) > 1, "of another agent nothing is known"
+        for who in ({"agent": "b"}, {"agent": "a", "tenant": "another"}):
+            other = await orchestrator.run(PLAN, {"said": []}, budget="0.00055", **who)
+            assert len(other.attempts) > 1, "of another agent or tenant nothing is known"
+            assert "of the agent's last" not in other.halt.detail
 
 
 async def test_without_the_key_nothing_is_refused(stage):
@@ -93,6 +97,6 @@ async def test_what_audits_cost_says_nothing_of_what_a_task_needs(stage, where, 
         await orchestrator.run(PLAN, {"said": []}, agent="a", task_id="t")
         await orchestrator._services.engine.idle()
         ledger = orchestrator._services.ledger
-        assert await ledger.rests("acme/research/a", "write", 200) == [Money(500_000)]
-        assert {one.task_id for one in await ledger.courses("acme/research/a", 200)} == {"t"}
-        assert len(await ledger.courses("acme/research/a", 1)) > 1, "the newest is no audit"
+        assert await ledger.rests(LIKE, "write", 200) == [Money(500_000)]
+        assert {one.task_id for one in await ledger.courses(LIKE, 200)} == {"t"}
+        assert len(await ledger.courses(LIKE, 1)) > 1, "the newest is no audit"

@@ -62,6 +62,8 @@ async def play(stage, monkeypatch):
             one = await tight(orchestrator, task_id=f"ahead-{budget}", budget=budget)
             assert one.status == "completed", one
             told.append(one.output["models"])
+        stranger = await tight(orchestrator, task_id="stranger", tenant="other", budget="0.00176")
+        assert stranger.attempts
         with monkeypatch.context() as patched:
             patched.setattr(courses, "ENOUGH", 1000)
             told.append((await tight(orchestrator, budget="0.00176")).halt.reason)
@@ -77,6 +79,7 @@ async def test_a_tight_budget_is_spread_where_it_was_spent_at_once(
         lives.append(await play(stage, monkeypatch))
         if not store:
             recorded = choices(stage.store, "ahead-0.00176")
+            strangers = choices(stage.store, "stranger")
 
     assert lives[0] == [
         ["small"] * ASKS,
@@ -88,6 +91,9 @@ async def test_a_tight_budget_is_spread_where_it_was_spent_at_once(
     words = "\n".join(in_words(*recorded[0]))
     assert "7 calls are to come after this one, needing $0.000776 at the least" in words
     assert "Too little for that would be left after large. Else large would have been" in words
+    told = "\n".join(line for one in strangers for line in in_words(*one))
+    assert "small" in told
+    assert "are to come after" not in told, "how tasks of another tenant went is nobody's to know"
 
 
 async def test_without_a_limit_or_a_choice_no_history_is_read(stage, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
@@ -196,32 +197,26 @@ class MemoryStore(Alone, Undoing):
         """Store that a threshold was crossed for the first time."""
         self._put(self._crossings, crossing, at_us)
 
-    def rests(self, agent: str, step: str, limit: int) -> list[int]:
-        """What an agent's completed tasks cost from their first ask of a step on; no upkeep."""
-        records = [record for record, _ in self._tasks.values() if record.status == "completed"]
-        scopes = [record.opening.scope for record in records]
+    def rests(self, scope: Scope, step: str, limit: int) -> list[int]:
+        """What the last completed tasks like this one cost from their first ask of a step on."""
         found: list[int] = []
-        asked = [scope for scope in scopes if scope.identity("upkeep") is None]
-        for task in [scope.task_id for scope in asked if scope.identity("agent") == agent]:
-            family = {task, *self.descendants(task)}
+        for task_id in self._completed(scope, limit):
+            family = {task_id, *self.descendants(task_id)}
             own = [one for one, (_, it) in self._attempts.items() if it.task_id in family]
             starts = [
                 n
                 for n, one in enumerate(own)
-                if (it := self._attempts[one][1]).step == step and it.task_id == task
+                if (it := self._attempts[one][1]).step == step and it.task_id == task_id
             ]
             ends = [end for one in own[min(starts, default=len(own)) :] if (end := self._end(one))]
             if starts:
                 found.append(sum((end.cost + end.overrun).nano for end in ends))
-        return found[-limit:]
+        return found
 
-    def courses(self, agent: str, limit: int) -> list[Spent]:
-        """What the last completed tasks of an agent did, attempt by attempt; no upkeep."""
-        done = [it.opening for it, _ in self._tasks.values() if it.status == "completed"]
-        own = [it for it in done if it.scope.identity("upkeep") is None]
-        ids = [(it.at, it.scope.task_id) for it in own if it.scope.identity("agent") == agent]
+    def courses(self, scope: Scope, limit: int) -> list[Spent]:
+        """What the last completed tasks like this one did, attempt by attempt."""
         roots: dict[str, list[str]] = {}
-        for task_id in sorted(task_id for _, task_id in sorted(ids)[-limit:]):
+        for task_id in sorted(self._completed(scope, limit)):
             for member in (task_id, *self.descendants(task_id)):
                 roots.setdefault(member, []).append(task_id)
         return [
@@ -333,6 +328,18 @@ class MemoryStore(Alone, Undoing):
     def orphans(self) -> list[str]:
         """Rows that refer to a row that is not there: none, for nothing is ever removed."""
         return []
+
+    def _completed(self, like: Scope, limit: int) -> list[str]:
+        """The newest completed tasks of an agent and tenant, newest first; no upkeep."""
+        done = [it.opening for it, _ in self._tasks.values() if it.status == "completed"]
+        found = [
+            (it.at, it.scope.task_id)
+            for it in done
+            if it.scope.identity("agent") == like.identity("agent")
+            and it.scope.tenant == like.tenant
+            and it.scope.identity("upkeep") is None
+        ]
+        return [task_id for _, task_id in sorted(found, reverse=True)[:limit]]
 
     def _end(self, attempt_id: str) -> AttemptEnd | None:
         """The end of an attempt, with what its newest correction says."""

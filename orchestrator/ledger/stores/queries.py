@@ -14,7 +14,7 @@ from typing import ClassVar
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
-from orchestrator.core.scope import HOLDER_KINDS
+from orchestrator.core.scope import HOLDER_KINDS, Scope
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.codec import from_json
 from orchestrator.ledger.courses import Spent
@@ -22,7 +22,7 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import Account, AttemptRecord, TaskHistory, TaskOpening, TaskRecord
 from orchestrator.ledger.stores import columns, lesson_rows
 from orchestrator.ledger.stores.columns import Row
-from orchestrator.ledger.stores.course_rows import COURSES, read_courses
+from orchestrator.ledger.stores.course_rows import COURSES, RESTS, like, read_courses
 from orchestrator.ledger.stores.rows import (
     AccountRow,
     Body,
@@ -71,19 +71,6 @@ OPEN_HOLDS = (
 _DESCENDANTS = """
 SELECT h.task_id FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
 WHERE h.kind = 'task' AND h.identity = ? AND h.task_id <> h.identity ORDER BY {order}
-"""
-_RESTS = """
-SELECT sum(r.cost + r.overrun) FROM (
-    SELECT t.task_id, (SELECT min(f.seq) FROM attempts f
-        WHERE f.task_id = t.task_id AND f.step = ?) AS first
-    FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
-    WHERE h.kind = 'agent' AND h.identity = ? AND t.status = 'completed'
-    AND t.task_id NOT IN (SELECT u.task_id FROM task_holders u WHERE u.kind = 'upkeep')
-    ORDER BY t.at_us DESC LIMIT ?
-) done
-JOIN task_holders inside ON inside.kind = 'task' AND inside.identity = done.task_id
-JOIN attempt_records r ON r.task_id = inside.task_id AND r.seq >= done.first
-GROUP BY done.task_id
 """
 _FIRST_US = -(2**63)
 _LAST_US = 2**63 - 1
@@ -250,13 +237,13 @@ class SqlQueries(ABC):
             [(*crossing, at_us)],
         )
 
-    def rests(self, agent: str, step: str, limit: int) -> list[int]:
-        """What an agent's completed tasks cost from their first ask of a step on; no upkeep."""
-        return [int(nano or 0) for (nano,) in self._query(_RESTS, (step, agent, limit))]
+    def rests(self, scope: Scope, step: str, limit: int) -> list[int]:
+        """What the last completed tasks like this one cost from their first ask of a step on."""
+        return [int(nano or 0) for (nano,) in self._query(RESTS, (step, *like(scope, limit)))]
 
-    def courses(self, agent: str, limit: int) -> list[Spent]:
-        """What the last completed tasks of an agent did, attempt by attempt."""
-        return read_courses(self._query(COURSES, (agent, limit)))
+    def courses(self, scope: Scope, limit: int) -> list[Spent]:
+        """What the last completed tasks like this one did, attempt by attempt."""
+        return read_courses(self._query(COURSES, like(scope, limit)))
 
     def insert_body(self, body: Body) -> None:
         """Store an input or output, in place of the task's former one."""

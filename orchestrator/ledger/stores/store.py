@@ -9,6 +9,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.events import TaskStatus
 from orchestrator.core.halt import HaltReason
 from orchestrator.core.money import Money
+from orchestrator.core.scope import Scope
 from orchestrator.ledger.afterwards import Correction, Crossing
 from orchestrator.ledger.courses import Spent
 from orchestrator.ledger.lessons import Lesson
@@ -162,15 +163,17 @@ class Store(Protocol):
         """Store that a threshold was crossed for the first time."""
         ...
 
-    def rests(self, agent: str, step: str, limit: int) -> list[int]:
-        """What the last completed tasks of an agent cost from their first ask of a step on.
+    def rests(self, scope: Scope, step: str, limit: int) -> list[int]:
+        """What the last completed tasks like this one cost from their first ask of a step on.
 
-        In nano-dollars, one for each task, the tasks inside it included.
+        In nano-dollars, one for each task, the tasks inside it included. Like this one are those of
+        its agent and its tenant, but what was asked beside them for audits and a memo's upkeep.
+        Those that never asked the step are left out, and yet among the ``limit`` newest.
         """
         ...
 
-    def courses(self, agent: str, limit: int) -> list[Spent]:
-        """What the last completed tasks of an agent did, attempt by attempt."""
+    def courses(self, scope: Scope, limit: int) -> list[Spent]:
+        """What the last completed tasks like this one did, attempt by attempt."""
         ...
 
     def insert_body(self, body: Body) -> None:

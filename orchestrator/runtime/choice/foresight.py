@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.task_run import TaskRun
 
 TASKS = 50
-"""How many of the agent's newest completed tasks are looked at."""
+"""How many of the newest completed tasks of the agent and its tenant are looked at."""
 _ACCEPT = ""
 """Name of the choice to ask nobody more."""
 
@@ -116,12 +116,12 @@ async def ahead_of(errand: Errand, knowledge: Knowledge) -> Ahead | None:
         LedgerUnavailable: If that cannot be read.
     """
     run, request = errand.run, errand.request
-    agent = run.scope.identity("agent")
     has_limit = run.money_left() is not None or run.deadline.remaining_s < inf
-    if not has_limit or agent is None or request.finish:
+    if not has_limit or request.finish:
         return None
     page = await run.services.coursebook.page(
-        run, lambda: patiently(run, lambda: run.ledger.courses(agent, TASKS), place=errand.place)
+        run,
+        lambda: patiently(run, lambda: run.ledger.courses(run.scope, TASKS), place=errand.place),
     )
     before = page.asked.setdefault(request.step, _asked_before(run, request.step))
     before.add(errand.key)

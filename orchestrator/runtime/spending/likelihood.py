@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.task_run import TaskRun
 
 TASKS = 200
-"""How many of the agent's newest completed tasks are looked at."""
+"""How many of the newest completed tasks of the agent and its tenant are looked at."""
 ENOUGH = 20
 """From how many of them on they tell something; before, only the worst case of each call counts."""
 
@@ -31,13 +31,12 @@ async def judge_start(run: TaskRun, request: AskRequest, place: Place) -> None:
     """
     rule = next((one for one in run.rules if one.likely_finish is not None), None)
     left = run.money_left()
-    agent = run.scope.identity("agent")
-    if rule is None or rule.likely_finish is None or left is None or agent is None:
+    if rule is None or rule.likely_finish is None or left is None:
         return
     if request.finish or run.outlay.has_asked(request.step):
         return
     share, step = rule.likely_finish, request.step
-    rests = await patiently(run, lambda: run.ledger.rests(agent, step, TASKS), place=place)
+    rests = await patiently(run, lambda: run.ledger.rests(run.scope, step, TASKS), place=place)
     need = quantile(rests, share)
     if need is None or need <= left:
         return
