@@ -185,6 +185,39 @@ async def test_a_store_that_is_slow_hides_no_budget_that_is_used_up(stage, monke
     assert [overrun for _, overrun in booked] == [Money.ZERO, Money.from_usd("0.04")]
 
 
+async def test_a_budget_that_others_hold_hides_none_that_is_used_up(stage, monkeypatch):
+    """Told what is short without waiting, a charge is told of what no waiting helps."""
+    monkeypatch.setattr("orchestrator.runtime.spending.charges.WAIT_ON_LOOP_S", 0.0)
+    held, is_over = asyncio.Event(), asyncio.Event()
+
+    @tool_cost("0.09")
+    async def slow() -> None:
+        held.set()
+        await is_over.wait()
+
+    async def holding(state: State) -> State:
+        await slow()
+        return {}
+
+    async def charging(state: State) -> State:
+        await held.wait()
+        try:
+            current_task().charge("egress:eu->us", 2)
+        finally:
+            is_over.set()
+        return {}
+
+    budgets = "budgets: {agent: {limit: 0.1 USD}, task: {limit: 0.1 USD}}"
+    async with stage.orchestrator(PRICES + budgets) as orchestrator:
+        other, charged = await asyncio.gather(
+            orchestrator.run(graph_of(holding), {"out": ""}, agent="a"),
+            orchestrator.run(graph_of(charging), {"out": ""}, agent="a", budget="0.02"),
+        )
+    assert other.status == "completed"
+    assert (charged.status, charged.halt.reason, charged.halt.scope) == ("halted", "budget", "task")
+    assert charged.cost.total == Money.from_usd("0.04")
+
+
 async def test_what_was_used_is_booked_although_the_task_was_paused_elsewhere(stage):
     async def node(state: State) -> State:
         await orchestrator._services.ledger.signal("t", "paused")  # as another process does

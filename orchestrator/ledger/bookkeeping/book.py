@@ -60,6 +60,7 @@ def reserve(
     _admit(unit, intent)
     need = intent.reserve.nano
     wait_at: str | None = None
+    held: BudgetShort | None = None
     # Two budgets may count on the same account: the attempt still holds it once.
     path: dict[str, tuple[Account, AccountRow]] = {}
     for demand in demands:
@@ -67,10 +68,14 @@ def reserve(
         verdict = judge(need, row, demand)
         # Who needs nothing takes nothing from those who wait.
         waits = verdict == "wait" or (need > 0 and must_queue(row.key))
-        if verdict == "refuse" or (waits and not demand.may_wait):
+        if verdict == "refuse":
             raise BudgetShort(demand, row.balance())
+        if waits and not demand.may_wait:
+            held = held or BudgetShort(demand, row.balance())
         wait_at = wait_at or (row.key if waits else None)
         path[row.key] = (demand.account, row)
+    if held is not None:
+        raise held  # no other is used up for good, which would be the thing to tell
     if wait_at is not None:
         return wait_at
     rows = [
