@@ -99,20 +99,26 @@ class CrossChecks:
         self._lanes()
         self._budgets()
         self._resources()
-        quotes = {
-            name: self._dearest(model, quote, at)
+        models = {
+            name: model
             for name, model in self.document.models.items()
             if model.model is not None
             and {price.currency for _, price in prices_in(name, model)} <= {USD, *self._rates}
             and not any(self._is_said(("models", name, part)) for part in PRICED_BY)
         }
-        self._prices(quotes)
-        self._stale(quotes, at)
-        self._affordable(quotes)
-        self._judges(quotes)
+        quotes = {name: self._quotes(model, quote, at) for name, model in models.items()}
+        dearest = {name: several[-1] if several else None for name, several in quotes.items()}
+        self._prices(dearest)
+        self._stale(dearest, at)
+        self._affordable(
+            {name: several[0] if several else None for name, several in quotes.items()}
+        )
+        self._judges(dearest)
 
-    def _dearest(self, model: ModelDocument, quote: QuoteFunction, at: datetime) -> Quote | None:
-        """The price of a model where it costs most; ``None`` if somewhere nobody knows it."""
+    def _quotes(
+        self, model: ModelDocument, quote: QuoteFunction, at: datetime
+    ) -> list[Quote] | None:
+        """The prices of a model, where it costs least first; ``None`` if one is not known."""
         assert model.model is not None, "a model without a name is not priced"
         quotes = [
             quote(model.model, override=one.price, at=at, api_base=one.api_base)
@@ -123,7 +129,7 @@ class CrossChecks:
         known = [one for one in quotes if one is not None]
         if len(known) < len(quotes):
             return None
-        return max(known, key=lambda one: one.bound(0, model.max_output_tokens))
+        return sorted(known, key=lambda one: one.bound(0, model.max_output_tokens))
 
     def _loosened(self, above: PolicyDocument) -> Iterator[tuple[Path, bool, str]]:
         here = self.document

@@ -146,7 +146,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
                 continue
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:
                 break  # an escalation the money does not allow follows below_threshold
-            if not judged and run.halt is None and asking.chooser.can_do_cheaper(action, refused):
+            if not judged and run.halt is None and asking.chooser.can_do_cheaper(refused):
                 continue
             raise run.refuse(refused.halt, place) from None
         except ModelCallError as error:

@@ -177,3 +177,43 @@ async def test_what_is_learned_of_a_step_does_not_depend_on_keys(stage):
         orchestrator = stage.orchestrator(BUDGET, script=Provider(), models=models)
         versions.add(orchestrator.policy.everyone.version_of("s"))
     assert len(versions) == 1
+
+
+DEAR = REGIONS.replace("{input: 2, output: 2}", "{input: 200, output: 200}")
+
+
+@pytest.mark.parametrize("whose", ["task", "team", "asks a person"])
+async def test_a_region_that_is_too_dear_leaves_the_ask_to_one_that_fits(stage, whose):
+    """At the dear one the worst case of one ask is above the whole budget."""
+    budget = {
+        "task": "budgets: {task: {limit: 0.0009 USD}}",
+        "team": "budgets: {team: {limit: 0.0009 USD}}",
+        "asks a person": "budgets: {task: {limit: 0.0009 USD, at: {100%: ask}}}",
+    }[whose]
+    provider = Provider()
+    orchestrator = stage.orchestrator(budget, script=provider, models=DEAR, clock=FakeClock())
+    settings = orchestrator.policy.everyone.models["small"].endpoints
+    first = {
+        task: Pools(FakeClock()).ordered(settings, task)[0].origin
+        for task in (f"t{number}" for number in range(8))
+    }
+    assert len(set(first.values())) == 2, "some tasks would ask the dear one first"
+    async with orchestrator:
+        for task in first:
+            result = await orchestrator.run(GRAPH, {}, agent="a", task_id=task)
+            assert result.status == "completed", result
+    assert set(provider.asked) == {"eu/KEY_A"}
+    assert {row.kind for row in stage.rows()} == {"ask"}
+
+
+async def test_where_no_region_fits_the_halt_says_what_the_cheapest_needs(stage):
+    provider = Provider()
+    orchestrator = stage.orchestrator("", script=provider, models=DEAR, clock=FakeClock())
+    async with orchestrator:
+        halted = [
+            await orchestrator.run(GRAPH, {}, agent="a", task_id=f"t{number}", budget="0.00001")
+            for number in range(8)
+        ]
+    assert {one.halt.reason for one in halted} == {"budget"}
+    assert all("needs $0.000172 for one attempt" in one.halt.detail for one in halted)
+    assert provider.asked == []

@@ -49,6 +49,16 @@ class Action:
         return self.origins or (self,)
 
     @property
+    def least(self) -> Money:
+        """The worst case at the cheapest of its origins."""
+        return min(one.bound for one in self.endpoints)
+
+    def bound_within(self, left: Money | None) -> Money:
+        """The worst case at the dearest origin that ``left`` serves; where none is, the least."""
+        served = [one.bound for one in self.endpoints if left is None or one.bound <= left]
+        return max(served, default=self.least)
+
+    @property
     def name(self) -> str:
         """What is chosen, as it is learned about: model, most output and effort."""
         return action_name(self.settings)

@@ -59,12 +59,13 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
         Fenced: If the task has another owner.
     """
     if halt := run.gauge.before_attempt(order.step, order.request_digest, order.key):
+        run.services.latch.withdrew(order.action.settings.endpoint)
         raise AttemptRefused(halt)
     outcome: Outcome | None = None
     try:
         ticket = await _admit(run, order)
     except BaseException:
-        run.gauge.attempt_not_sent()
+        _not_sent(run, order)
         raise
     try:
         intent = await _reserved(run, order)
@@ -81,6 +82,12 @@ async def perform(run: TaskRun, order: AttemptOrder) -> JournaledReply:
             raise AttemptRefused(run.halt_or_timeout(order.step))
     assert reply is not None
     return reply
+
+
+def _not_sent(run: TaskRun, order: AttemptOrder) -> None:
+    """Take back what was counted on: it goes out to nobody, whether anybody still waits or not."""
+    run.gauge.attempt_not_sent()
+    run.services.latch.withdrew(order.action.settings.endpoint)
 
 
 async def _admit(run: TaskRun, order: AttemptOrder) -> Ticket | None:
@@ -112,7 +119,7 @@ async def _reserved(run: TaskRun, order: AttemptOrder) -> AttemptIntent:
     try:
         intent = await _reserve(run, order)
     except BaseException:
-        run.gauge.attempt_not_sent()
+        _not_sent(run, order)
         raise
     run.outlay.reserved(order.step, intent.reserve)
     return intent
@@ -215,3 +222,5 @@ def _tell_latch(run: TaskRun, endpoint: str, outcome: Outcome, *, overran: bool)
         latch.failed(endpoint, outcome)
     elif isinstance(outcome, Completion):
         latch.succeeded(endpoint)
+    else:
+        latch.withdrew(endpoint)  # it was cut off: who else is let through may learn more

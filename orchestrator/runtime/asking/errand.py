@@ -91,7 +91,8 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
         Halted: If the task halted meanwhile.
         ModelCallError: If there is no usable answer.
     """
-    run, request = errand.run, errand.request
+    run = errand.run
+    stop_if_halted(errand)  # before anybody is let through to a model that failed
     endpoints = Endpoints(run, action)
     asked = endpoints.first()
     kinds: Iterator[AttemptKind] = chain([kind], repeat("retry"))
@@ -99,29 +100,22 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
 
     async def once() -> JournaledReply:
         nonlocal asked, error
-        stop_if_halted(errand)
         if error is not None:
+            stop_if_halted(errand)
             asked = endpoints.after(asked)
-        order = AttemptOrder(
-            key=errand.key,
-            request_digest=request.digest,
-            step=request.step,
-            kind=next(kinds),
-            action=asked,
-            request=request.to(asked.settings, logprobs=errand.logprobs),
-            finish=request.finish,
-            on_text=errand.show if errand.on_text is not None else None,
-            slot=Slot(needs_s=errand.needs_s),
-        )
-        try:
-            return await _follow(errand, order)
-        except ModelCallError as failed:
-            error = failed
-            endpoints.failed(asked, failed)
-            raise
-        except AttemptRefused:
-            run.services.latch.withdrew(asked.settings.endpoint)
-            raise
+        now = next(kinds)
+        while True:
+            try:
+                return await _follow(errand, _order(errand, asked, now))
+            except ModelCallError as failed:
+                error = failed
+                endpoints.failed(asked, failed)
+                raise
+            except AttemptRefused as refused:
+                cheaper = endpoints.cheaper(refused)
+                if cheaper is None:
+                    raise
+                asked = cheaper
 
     def may_retry() -> bool:
         if errand.shown or run.halt or isinstance(error, AttemptTimedOut):
@@ -136,6 +130,22 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
         may_retry=may_retry,
         is_elsewhere=endpoints.is_elsewhere,
     )(once)
+
+
+def _order(errand: Errand, asked: Action, kind: AttemptKind) -> AttemptOrder:
+    """One attempt on behalf of an ask."""
+    request = errand.request
+    return AttemptOrder(
+        key=errand.key,
+        request_digest=request.digest,
+        step=request.step,
+        kind=kind,
+        action=asked,
+        request=request.to(asked.settings, logprobs=errand.logprobs),
+        finish=request.finish,
+        on_text=errand.show if errand.on_text is not None else None,
+        slot=Slot(needs_s=errand.needs_s),
+    )
 
 
 async def _follow(errand: Errand, order: AttemptOrder) -> JournaledReply:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from orchestrator.core.money import Money
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.models.retry import is_worth_a_retry
 from orchestrator.runtime.asking.actions import Action
 from orchestrator.runtime.run.task_run import TaskRun
+from orchestrator.runtime.spending.booking import AttemptRefused
 
 
 @dataclass(slots=True)
 class Endpoints:
-    """The endpoints of one action, and which of them failed this ask.
+    """The endpoints of one action, and which of them failed this ask or were too dear for it.
 
     Most models have one; then all this does is to ask its latch whether it may be asked at all.
     """
@@ -21,6 +23,7 @@ class Endpoints:
     run: TaskRun
     action: Action
     _failed: set[str] = field(default_factory=set)
+    _below: Money | None = None
 
     def first(self) -> Action:
         """Whom to ask.
@@ -44,6 +47,16 @@ class Endpoints:
         latch = self.run.services.latch
         rested = (one for one in self._in_turn() if latch.state(one.settings.endpoint) != "open")
         return self._untried() or next(rested, last)
+
+    def cheaper(self, why: AttemptRefused) -> Action | None:
+        """Whom to ask after a budget refused the last: who costs less at the most.
+
+        A budget that others share is only judged by reserving on it.
+        """
+        if why.need is None:
+            return None
+        self._below = why.need
+        return self._untried()
 
     def failed(self, asked: Action, error: ModelCallError) -> None:
         """Note how an attempt ended."""
@@ -73,10 +86,14 @@ class Endpoints:
         return None
 
     def _in_turn(self) -> Iterator[Action]:
-        if len(self.action.endpoints) == 1:
-            yield from self.action.endpoints
-            return
-        by_endpoint = {one.settings.endpoint: one for one in self.action.endpoints}
-        settings = [one.settings for one in self.action.endpoints]
-        for one in self.run.services.pools.ordered(settings, self.run.scope.task_id):
+        """Those that no budget has refused, in the order in which the task asks them."""
+        by_endpoint = {
+            one.settings.endpoint: one
+            for one in self.action.endpoints
+            if self._below is None or one.bound < self._below
+        }
+        settings = [one.settings for one in by_endpoint.values()]
+        if len(settings) > 1:
+            settings = self.run.services.pools.ordered(settings, self.run.scope.task_id)
+        for one in settings:
             yield by_endpoint[one.endpoint]

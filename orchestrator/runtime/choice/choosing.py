@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -156,10 +156,11 @@ class Chooser:
             decision = next_action(expected, in_hand, self.threshold, below, drifted=step.drifted)
         picked = decision.action if decision.verdict == "run" else None
         plan: dict[str, Any] | None = None
+        bounds = {one.name: one.bound_within(self._left()) for one in affordable}
         if picked is not None and self._ahead is not None:
-            bounds = {one.name: float(one.bound.usd) for one in affordable}
-            picked, plan = self._ahead.heed(picked, expected, bounds, self._settles_for(judged))
-        self._note_stage(known, affordable, picked)
+            usd = {name: float(bound.usd) for name, bound in bounds.items()}
+            picked, plan = self._ahead.heed(picked, expected, usd, self._settles_for(judged))
+        self._note_stage(known, bounds, picked)
         self.stages[-1] |= {} if plan is None else {"plan": plan}
         # With these the decision can be made once more from the log alone.
         self.stages[-1] |= {"read_to": self.knowledge.read_to, "fitted_to": step.fitted_to}
@@ -213,17 +214,16 @@ class Chooser:
         self.late = why.halt
         return True
 
-    def can_do_cheaper(self, refused: Action, why: AttemptRefused) -> bool:
-        """Whether somebody is left who may fit a budget that ``refused`` did not fit.
+    def can_do_cheaper(self, why: AttemptRefused) -> bool:
+        """Whether somebody is left who may fit a budget that refused whom it asked last.
 
         A budget that other tasks share is only judged by reserving on it.
         """
-        if why.halt.reason != "budget":
+        if why.need is None:
             return False
-        self._below = refused.bound
+        self._below = why.need
         return any(
-            one.settings.name not in self._tried and one.bound < refused.bound
-            for one in self.candidates
+            one.settings.name not in self._tried and one.least < why.need for one in self.candidates
         )
 
     def conclude(self, taken: Judged | None) -> None:
@@ -286,10 +286,13 @@ class Chooser:
 
     def _fits(self, action: Action) -> bool:
         """Whether the worst case of an action is within what the task still has."""
-        if self._below is not None and action.bound >= self._below:
+        if self._below is not None and action.least >= self._below:
             return False
-        left = None if self.errand.request.finish else self.errand.run.money_left()
-        return left is None or action.bound <= left
+        left = self._left()
+        return left is None or action.least <= left
+
+    def _left(self) -> Money | None:
+        return None if self.errand.request.finish else self.errand.run.money_left()
 
     def _taken_since(self) -> tuple[Money, float]:
         """What was paid and waited since this was asked last: all that one model brought about."""
@@ -329,9 +332,9 @@ class Chooser:
         return observed(blank, judged, name, self.errand.request, ask=self._ask)
 
     def _note_stage(
-        self, expected: Sequence[Outlook], affordable: Sequence[Action], chosen: str | None
+        self, expected: Sequence[Outlook], bounds: Mapping[str, Money], chosen: str | None
     ) -> None:
-        run, bounds = self.errand.run, {one.name: one.bound for one in affordable}
+        run = self.errand.run
         self.stages.append(
             stage_of(
                 expected,

@@ -29,12 +29,18 @@ EXPIRY_GRACE = timedelta(seconds=10)
 
 
 class AttemptRefused(Exception):  # noqa: N818 - control flow between attempt and call, never shown
-    """Nothing may start, for the reason in ``halt``."""
+    """Nothing may start, for the reason in ``halt``.
 
-    def __init__(self, halt: Halt) -> None:
+    Attributes:
+        halt: The reason.
+        need: What a budget could not serve; ``None``: no budget refused it.
+    """
+
+    def __init__(self, halt: Halt, *, need: Money | None = None) -> None:
         """Carry the reason."""
         super().__init__(halt.detail or halt.reason)
         self.halt = halt
+        self.need = need
 
 
 async def reserve(
@@ -65,7 +71,8 @@ async def reserve(
         raise AttemptRefused(run.halt_or_timeout(intent.step)) from None
     except BudgetShort as short:
         halt = budget_halt(short, need=intent.reserve, step=intent.step)
-        raise AttemptRefused(asked(run, halt, intent.reserve)) from short
+        halt = asked(run, halt, intent.reserve)
+        raise AttemptRefused(halt, need=intent.reserve) from short
     except TaskSignalled as signalled:
         raise AttemptRefused(run.signalled(signalled.reason)) from None
     except (Fenced, LedgerUnavailable) as error:
