@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --quiet
 
 UV_EXPORT := $(BIN)/uv export --quiet --frozen --format requirements-txt --no-header --no-emit-project
 
-.PHONY: help demo test check torture format docs lock clean
+.PHONY: help demo test check coverage torture format docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ check: $(VENV)/dev.stamp ## Run everything that must pass before a change is tak
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+
+coverage: $(VENV)/dev.stamp ## See that tests reach every branch of the rooms that keep money
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(JOBS) -m "not torture" \
+	  tests/budgets tests/ledger tests/limits $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 torture: $(VENV)/dev.stamp ## Put the promises to the proof, for hours, and print the figures
 	TORTURE=1 $(BIN)/python -m pytest -m torture $(ARGS)
@@ -66,7 +73,7 @@ lock: | $(BIN)/python ## Resolve the dependencies and write requirements/*.txt
 	$(UV_EXPORT) --all-extras --output-file requirements/dev.txt
 
 clean: ## Remove the environment and every cache; ledgers stay
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find orchestrator tests examples docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

@@ -64,8 +64,8 @@ def _encode_quantity(quantity: Quantity | None) -> Mapping[str, object] | None:
             return {"seconds": seconds}
         case Count(count, unit):
             return {"count": count, "unit": unit}
-        case Probability(value):
-            return {"probability": value}
+        case _:
+            return {"probability": quantity.value}
 
 
 def _decode_quantity(fields: Mapping[str, Any] | None) -> Quantity | None:

@@ -123,9 +123,7 @@ class AttemptIntent:
         key: The journal key (digest of frames, step, request hash, k).
         request_hash: Digest of what is asked, without model or policy.
         step: The step's name.
-        kind: First try, retry of the same action, escalation to another, a second reply or a
-            judgement for a check, a hit of the memo, what the memo asks anew, or a reply that a
-            person gave.
+        kind: What it is made for; see :data:`AttemptKind`.
         model: The model's name in the policy.
         provider_model: The name the provider is asked for.
         reserve: The worst case this attempt can cost.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,17 +41,6 @@ class Remembered(NamedTuple):
     served_model: str | None = None
     reply: bytes | None = None
     decision: Decision | None = None
-
-    def texts(self) -> Mapping[str, str | None]:
-        """Its texts by name."""
-        return {
-            "attempt_id": self.attempt_id,
-            "task_id": self.task_id,
-            "key": self.key,
-            "request_hash": self.request_hash,
-            "step": self.step,
-            "model": self.model,
-        }
 
     def intent(self) -> AttemptIntent:
         """Its intent, which holds nothing."""

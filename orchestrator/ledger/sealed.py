@@ -90,9 +90,11 @@ class SealedLedger(StoredLedger):
 
     def note(self, lessons: Sequence[Lesson]) -> None:
         """Note what is to be learned from, without what was asked where that is sealed."""
-        if self._seal.is_set:
-            lessons = [replace(one, words={}) for one in lessons]
-        super().note(lessons)
+        super().note(self._untold(lessons))
+
+    async def teach(self, lessons: Sequence[Lesson]) -> None:
+        """The same as :meth:`note`, durable when it returns."""
+        await super().teach(self._untold(lessons))
 
     async def close_task(self, closing: TaskClosing) -> None:
         """Record how a run returned, its output sealed and its question left to the checkpoint."""
@@ -107,6 +109,9 @@ class SealedLedger(StoredLedger):
         if end.reply is None or not self._seal.is_set:
             return end
         return replace(end, reply=self._seal.close(end.reply))
+
+    def _untold(self, lessons: Sequence[Lesson]) -> Sequence[Lesson]:
+        return [replace(one, words={}) for one in lessons] if self._seal.is_set else lessons
 
     def _opened(self, record: TaskRecord) -> TaskRecord:
         opening = record.opening

@@ -38,7 +38,6 @@ from orchestrator.ledger.records import (
     TaskRecord,
 )
 from orchestrator.ledger.remembered import Remembered
-from orchestrator.ledger.stores.lesson_rows import check_lessons
 from orchestrator.ledger.stores.rows import to_us
 from orchestrator.ledger.stores.store import Store
 from orchestrator.ledger.validation import (
@@ -49,6 +48,7 @@ from orchestrator.ledger.validation import (
     check_end,
     check_growth,
     check_intent,
+    check_lessons,
     check_opening,
     check_remembered,
     check_text,
@@ -296,8 +296,8 @@ class StoredLedger:
         """The balance of each account, in order, and which of their thresholds were crossed."""
 
         def run(unit: UnitOfWork) -> tuple[Sequence[Balance], frozenset[Crossing]]:
-            balances = [unit.account(account).balance() for account in accounts]
-            return balances, frozenset(unit.flushed().crossings(one.key for one in accounts))
+            keys = [account.key for account in accounts]
+            return unit.balances(accounts), frozenset(unit.flushed().crossings(keys))
 
         return await self._ask(run, urgency="read")
 
@@ -344,7 +344,7 @@ class StoredLedger:
             user: The user.
             tenant: Only in this tenant; ``None``: in all.
         """
-        check_text(user=user, tenant=tenant or "")
+        check_text(user=user, tenant=tenant)
         return await self._ask(lambda unit: forgetting.forget(unit, user, tenant))
 
     async def in_doubt(self, task_id: str | None = None) -> Sequence[AttemptRecord]:

@@ -8,15 +8,17 @@ what only describes something (an error, a label) is made storable.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.afterwards import Correction
-from orchestrator.ledger.codec import encode_halt
+from orchestrator.ledger.codec import encode_halt, to_json
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import (
     AttemptEnd,
     AttemptIntent,
@@ -26,6 +28,8 @@ from orchestrator.ledger.records import (
     TaskOpening,
 )
 from orchestrator.ledger.remembered import Remembered
+
+T = TypeVar("T")
 
 MAX_NANO = 10**18
 """The largest amount, a billion dollars: a sum of nine still fits 64 bits, and what is booked on an
@@ -107,15 +111,8 @@ def check_intent(intent: AttemptIntent) -> None:
     """
     check_amount("reserve", intent.reserve)
     _check_count("token_bound", intent.token_bound)
-    check_text(
-        attempt_id=intent.attempt_id,
-        task_id=intent.task_id,
-        key=intent.key,
-        request_hash=intent.request_hash,
-        step=intent.step,
-        model=intent.model,
-        provider_model=intent.provider_model,
-    )
+    _check_names(intent)
+    check_text(provider_model=intent.provider_model, origin=intent.origin)
     _check_time(f"attempt {intent.attempt_id} began", intent.at)
     _check_time(f"attempt {intent.attempt_id} expires", intent.expires_at)
 
@@ -150,6 +147,7 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
     if end.usage is not None:
         _check_usage(end.usage)
     _check_seconds("seconds", end.seconds)
+    _check_seconds("saved_seconds", end.saved_seconds)
     _check_time(f"attempt {end.attempt_id} ended", end.at)
     check_text(attempt_id=end.attempt_id, price_source=end.price_source)
     # What a provider says may be anything; that it said it is worth more than how.
@@ -165,7 +163,7 @@ def check_remembered(hit: Remembered) -> Remembered:
     Raises:
         ValueError: If an amount, a time or a text is impossible.
     """
-    check_text(**hit.texts())
+    _check_names(hit)
     check_amount("saved", hit.saved)
     _check_seconds("saved_seconds", hit.saved_seconds)
     _check_time(f"attempt {hit.attempt_id} was remembered", hit.at)
@@ -221,6 +219,23 @@ def check_closing(closing: TaskClosing) -> TaskClosing:
     return replace(closing, error=_clean_or_none(closing.error), halt=halt)
 
 
+def check_lessons(lessons: Iterable[Lesson]) -> None:
+    """Refuse lessons that cannot be stored.
+
+    Raises:
+        ValueError: If a text, a time or a body is impossible.
+    """
+    for lesson in lessons:
+        check_text(
+            tenant=lesson.tenant,
+            task_id=lesson.task_id,
+            step=lesson.step,
+            subject=lesson.subject,
+        )
+        _check_time("a lesson was learned", lesson.at)
+        _check_storable("the body of a lesson", to_json, lesson.body)
+
+
 def check_amount(name: str, amount: Money) -> None:
     """Refuse an amount that is negative, or above a billion dollars.
 
@@ -230,6 +245,17 @@ def check_amount(name: str, amount: Money) -> None:
     if not 0 <= amount.nano <= MAX_NANO:
         message = f"{name} is {amount}; it must lie between $0 and {Money(MAX_NANO)}"
         raise ValueError(message)
+
+
+def _check_names(of: AttemptIntent | Remembered) -> None:
+    check_text(
+        attempt_id=of.attempt_id,
+        task_id=of.task_id,
+        key=of.key,
+        request_hash=of.request_hash,
+        step=of.step,
+        model=of.model,
+    )
 
 
 def _check_usage(usage: Usage) -> None:
@@ -256,6 +282,14 @@ def _check_time(what: str, at: datetime) -> None:
     if at.tzinfo is None:
         message = f"{what} at a time without a time zone; give it in UTC"
         raise ValueError(message)
+
+
+def _check_storable(what: str, encode: Callable[[T], object], value: T) -> None:
+    try:
+        encode(value)
+    except TypeError as error:
+        message = f"{what} cannot be stored: {error}"
+        raise ValueError(message) from error
 
 
 def _check_texts(name: str, texts: Iterable[str]) -> None:
@@ -292,9 +326,5 @@ def _clean_halt(halt: Halt) -> Halt:
         detail=_clean(halt.detail),
         holder=_clean(halt.holder),
     )
-    try:
-        encode_halt(cleaned)
-    except TypeError as error:
-        message = f"the halt cannot be stored: {error}"
-        raise ValueError(message) from error
+    _check_storable("the halt", encode_halt, cleaned)
     return cleaned

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,6 +149,18 @@ class Bank:
         await asyncio.sleep(0)
         await self.ledger.epoch("none")
         await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def held_up(self) -> AsyncIterator[None]:
+        """Whatever is asked meanwhile is carried out afterwards, in one batch."""
+        is_held, let_go = threading.Event(), threading.Event()
+        holding = asyncio.create_task(self.ledger._ask(lambda _: is_held.set() or let_go.wait()))
+        await asyncio.to_thread(is_held.wait)
+        try:
+            yield
+        finally:
+            let_go.set()
+            await holding
 
     async def waits(self, asking: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
         """Ask, and see that it waits."""

@@ -57,6 +57,55 @@ async def test_a_reserve_that_cannot_be_recorded_holds_nothing(frail, faults, de
     await frail.hold(100, demand(100))
 
 
+async def test_a_question_that_cannot_be_answered_is_told_to_all_who_ask(frail, faults):
+    await frail.open_task()
+    faults.armed = "before begin"
+
+    told = await asyncio.gather(
+        frail.ledger.task("task-1"), frail.ledger.epoch("task-1"), return_exceptions=True
+    )
+
+    assert [type(one) for one in told] == [LedgerUnavailable] * 2
+    faults.armed = None
+    assert await frail.ledger.epoch("task-1") == 1
+
+
+async def test_a_failure_that_is_nobodys_refusal_undoes_its_batch(bank, demand):
+    """Whatever the store: half of an operation is none."""
+    await bank.open_task()
+    held = await bank.hold(60, demand(100))
+
+    def break_down(unit):
+        unit.add_mark("task-1", "steps", "half")
+        unit.flushed()
+        raise KeyError
+
+    async with bank.held_up():
+        asked = asyncio.gather(
+            bank.settle(held, 20), bank.ledger._ask(break_down), return_exceptions=True
+        )
+        await asyncio.sleep(0)
+
+    outcomes = await asked
+
+    assert [type(one) for one in outcomes] == [LedgerUnavailable] * 2
+    assert (await bank.ledger.history("task-1")).marks == {}
+    assert await bank.sums() == (0, 60, 0)
+    await bank.settle(held, 20)
+
+
+def test_only_a_lock_is_waited_for(ledger_path):
+    store = SqliteStore(ledger_path, busy_for_s=600)
+    store.open()
+    store.begin(write=True)
+
+    with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+        store.begin(write=True)
+
+    store.rollback()
+    store.close()
+
+
 @pytest.mark.parametrize("point", ["before begin", "before commit"])
 async def test_an_end_that_cannot_be_recorded_can_be_tried_again(frail, faults, demand, point):
     await frail.open_task()

@@ -44,6 +44,12 @@ async def test_a_refusal_says_what_was_booked_when_it_was_judged(bank, demand):
         await bank.hold(36, demand(100))
 
     assert caught.value.balance == Balance(settled=Money(65))
+    assert caught.value.left_nano == 35
+    await bank.hold(30, demand(100), attempt_id="held")
+    await bank.ledger.take_over("task-1", owner="process-2")
+    with pytest.raises(BudgetShort) as caught:
+        await bank.hold(1, demand(90, withheld=2), epoch=2)
+    assert caught.value.left_nano == 90 - 2 - 65 - 30
 
 
 async def test_settling_books_the_cost_and_gives_back_the_rest(bank, demand):
@@ -208,7 +214,7 @@ async def test_a_new_window_is_a_new_account(bank, demand, clock):
 
 async def test_the_record_of_an_attempt_comes_back_as_it_was_given(bank, demand, clock):
     await bank.open_task()
-    intent = bank.intent(40, kind="escalation")
+    intent = bank.intent(40, kind="escalation", origin="eu/KEY_B", token_bound=123)
     await bank.ledger.reserve(intent, [demand(100)])
     clock.advance(seconds=1.000001)
     usage = Usage(100, 20, 5, 6, 7)
@@ -222,6 +228,8 @@ async def test_the_record_of_an_attempt_comes_back_as_it_was_given(bank, demand,
         price_source="policy",
         error="cut",
         reply=b"\x00reply",
+        saved=Money(9),
+        saved_seconds=2.5,
     )
 
     (attempt,) = (await bank.ledger.history("task-1")).attempts
@@ -235,6 +243,7 @@ async def test_the_record_of_an_attempt_comes_back_as_it_was_given(bank, demand,
     assert (attempt.end.end, attempt.end.certainty) == ("settled", "estimated")
     assert (attempt.end.served_model, attempt.end.price_source) == ("small-2026", "policy")
     assert (attempt.end.error, attempt.end.seconds) == ("cut", 1.5)
+    assert (attempt.end.saved, attempt.end.saved_seconds) == (Money(9), 2.5)
 
 
 async def test_an_error_that_is_no_unicode_is_recorded_all_the_same(bank, demand):

@@ -244,3 +244,22 @@ async def test_one_task_is_told_with_what_ran_inside_and_what_it_taught(bank, re
     (doubt,) = reader.doubts()
     assert (doubt.attempt_id, doubt.reserve) == (held, Money(40))
     assert list(reader.renewals()) == []
+
+
+async def test_what_a_memo_asked_anew_says_whether_it_was_still_so(bank, reader):
+    await bank.open_task()
+    for kind, checks in (
+        ("refresh", {"unchanged": True, "schema": False}),
+        ("rerun", {"unchanged": False, "schema": True}),
+        ("audit", {"unchanged": True}),
+        ("refresh", {"schema": True}),
+    ):
+        asked = await bank.hold(1, kind=kind)
+        bank.ledger.decide(bank.decision(asked, step=kind, checks=checks))
+    await bank.barrier()
+
+    assert sorted(reader.renewals()) == [
+        ("refresh", "refresh", False),
+        ("refresh", "refresh", True),
+        ("rerun", "rerun", False),
+    ]

@@ -114,14 +114,6 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
         ).open()
 
 
-def test_an_error_of_our_own_costs_no_connection(postgres_server):
-    connection = pytest.importorskip("orchestrator.ledger.stores.postgres_connection")
-    with connection.connect(connection.place_from_url(postgres_server)) as db:
-        assert not connection.is_lost(db, ValueError("not the server's"))
-        db.close()
-        assert connection.is_lost(db, ValueError("not the server's"))
-
-
 def test_a_machine_that_tells_no_start_has_no_steady_clock(monkeypatch, tmp_path):
     monkeypatch.setattr(steady, "_BOOT_ID", tmp_path / "absent")
     assert steady.steady_clock() is None

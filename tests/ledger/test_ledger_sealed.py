@@ -8,6 +8,7 @@ from orchestrator.core.halt import Halt
 from orchestrator.core.money import Money
 from orchestrator.core.sealing import Seal
 from orchestrator.ledger.factory import ledger_from_url
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import AttemptEnd
 from orchestrator.ledger.remembered import Remembered
 from orchestrator.ledger.sealed import SealedLedger
@@ -89,6 +90,32 @@ async def test_bodies_are_sealed_in_the_store_and_open_to_who_has_the_key(
     taken = await sealed.ledger.take_over("task-1", owner="process-2")
     assert taken.opening.input_body == b'{"question": "why"}'
     assert await sealed.ledger.task("nothing") is None
+
+
+async def test_where_nothing_was_said_nothing_is_sealed(sealed, sqlite_bank, demand):
+    await sealed.open_task()
+    await sealed.settle(await sealed.hold(10, demand(100)), 4)
+    fields = {"task_id": "task-1", "epoch": 1, "key": "key", "request_hash": "hash"}
+    fields |= {"step": "look_up", "model": "look_up", "saved": Money(1), "saved_seconds": 1.0}
+    sealed.ledger.hit(Remembered(attempt_id="att-tool", at=sealed.clock.now(), **fields))
+
+    attempts = (await sealed.ledger.history("task-1")).attempts
+
+    assert [one.end.reply for one in attempts] == [None, None]
+    assert (await sqlite_bank.ledger.history("task-1")).attempts == attempts
+
+
+async def test_what_was_asked_is_no_lesson_where_it_is_sealed(sealed, sqlite_bank):
+    fields = {"tenant": "t", "kind": "observation", "task_id": "task-1", "step": "plan"}
+    fields |= {"body": {"signals": [1]}, "at": sealed.clock.now(), "words": {7: 0.5}}
+    sealed.ledger.note([Lesson(subject="a", **fields)])
+    await sealed.ledger.teach([Lesson(subject="b", **fields)])
+    await sqlite_bank.ledger.teach([Lesson(subject="c", **fields)])
+
+    lessons = await sealed.ledger.lessons("t")
+
+    assert [one.words for one in lessons] == [{}, {}, {7: 0.5}]
+    assert [one.body for one in lessons] == [{"signals": [1]}] * 3
 
 
 async def test_a_question_is_left_to_the_checkpoint(sealed, sqlite_bank):

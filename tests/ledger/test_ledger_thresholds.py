@@ -60,6 +60,7 @@ async def test_what_completed_tasks_cost_from_a_step_on(bank, demand):
     rests = bank.ledger.rests
     assert sorted(await rests(WRITER, "answer", 9)) == [Money(4), Money(10), Money(20)]
     assert sorted(await rests(WRITER, "plan", 9)) == [Money(25), Money(26)], "none that runs yet"
+    assert await rests(WRITER, "answer", 1) == [Money(10)], "of the newest"
     assert await rests(WRITER, "unheard", 9) == []
     assert await rests(WRITER, "plan", 1) == [], "the newest did not plan"
     assert await rests(replace(WRITER, agent="reader"), "plan", 9) == []

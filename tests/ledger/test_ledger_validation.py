@@ -10,6 +10,7 @@ from orchestrator.core.halt import Count, Halt
 from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.core.usage import Usage
+from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import TaskClosing, TaskOpening
 
 BAD = "\ud800"
@@ -38,6 +39,12 @@ async def noted(note, *given):
     note(*given)
 
 
+def taught(bank, **fields):
+    made = {"tenant": "t", "kind": "choice", "task_id": "task-1", "step": "plan", "subject": "key"}
+    made |= {"body": {}, "at": bank.clock.now(), **fields}
+    return bank.ledger.teach([Lesson(**made)])
+
+
 WRONG = {
     "user": lambda bank: opening(bank, scope=replace(SCOPE, user=BAD)),
     "task_id": lambda bank: opening(bank, scope=replace(SCOPE, task_id=BAD)),
@@ -60,7 +67,13 @@ WRONG = {
     "confidence": lambda bank: noted(bank.ledger.decide, bank.decision("a", confidence=10**400)),
     "usage": lambda bank: ended(bank, usage=Usage(10**30, 1)),
     "seconds": lambda bank: ended(bank, seconds=nan),
+    "saved_seconds": lambda bank: ended(bank, saved_seconds=inf),
     "token_bound": lambda bank: bank.hold(1, token_bound=10**30),
+    "origin": lambda bank: bank.hold(1, origin=f"eu/{BAD}"),
+    "provider_model": lambda bank: bank.hold(1, provider_model=BAD),
+    "body": lambda bank: taught(bank, body={"signal": object()}),
+    "subject": lambda bank: taught(bank, subject=BAD),
+    "learned": lambda bank: taught(bank, at=bank.clock.now().replace(tzinfo=None)),
 }
 
 
@@ -83,6 +96,17 @@ async def test_a_bad_value_names_its_field_and_fails_nobody_else(bank, demand, f
     assert field.strip() in str(outcomes[1])
     assert await waiter == "waiter"
     assert (await bank.ledger.task("task-1")).status == "running"
+
+
+async def test_a_name_in_any_language_is_kept(bank, demand, team):
+    names = {"team": "研究", "user": "Zoë", "tenant": "Ωmega", "tags": {"größe": "小"}}
+    scope = await bank.open_task("tâche", **names)
+    held = await bank.hold(60, demand(100, replace(team, identity="acme/研究")), task="tâche")
+
+    assert (await bank.ledger.task("tâche")).opening.scope == scope
+    (attempt,) = (await bank.ledger.history("tâche")).attempts
+    assert attempt.intent.attempt_id == held
+    assert await bank.sums(replace(team, identity="acme/研究")) == (0, 60, 0)
 
 
 async def test_an_account_that_is_no_text_is_refused(bank, demand, team):

@@ -74,10 +74,8 @@ class Operation:
     def run(self, unit: UnitOfWork) -> None:
         """Do it, and keep what comes of it; again, if its transaction was undone."""
         self.error = None
-        if self._run is None:
-            return
         try:
-            self.result = self._run(unit)
+            self.result = self._run and self._run(unit)
         except REFUSALS as error:
             self.error = error
 

@@ -77,13 +77,16 @@ class UnitOfWork:
         return self._tasks[task_id]
 
     def account(self, account: Account) -> AccountRow:
-        """The sums of an account.
+        """The sums of an account that was asked for by :meth:`load`.
 
         One that was never booked on starts with what its holder already spent in its window. It is
         stored with its first booking only, so that judging writes nothing.
         """
-        row = self._accounts.get(account.key)
-        return row if row is not None else self._unbooked(account)
+        row = self._accounts[account.key]
+        if row is None:
+            settled, overrun = self.flushed().spent(account)
+            row = AccountRow(account_id=0, key=account.key, settled=settled, overrun=overrun)
+        return row
 
     def balances(self, accounts: Sequence[Account]) -> list[Balance]:
         """The balance of each account, in order, of those that were never booked on too."""
@@ -91,9 +94,7 @@ class UnitOfWork:
         return [self.account(account).balance() for account in accounts]
 
     def hold(self, attempt_id: str) -> Hold | None:
-        """The attempt, open or ended."""
-        if attempt_id not in self._holds:
-            self.load(Wanted(holds={attempt_id}))
+        """An attempt that was asked for by :meth:`load`, open or ended."""
         return self._holds[attempt_id]
 
     def set_task(self, task_id: str, state: TaskState) -> None:
@@ -101,10 +102,9 @@ class UnitOfWork:
         self._tasks[task_id] = state
 
     def open_account(self, account: Account, row: AccountRow) -> AccountRow:
-        """Store an account if it is not, so that it can be booked on."""
-        if row.account_id == 0:
-            row = self.flushed().insert_account(account, row)
-            self._cache(row)
+        """Store an account that is not, so that it can be booked on."""
+        row = self.flushed().insert_account(account, row)
+        self._cache(row)
         return row
 
     def add_intent(
@@ -131,7 +131,7 @@ class UnitOfWork:
 
     def add_end(self, hold: Hold, end: AttemptEnd) -> list[AccountRow]:
         """Write the end of an open attempt, and return the accounts it held, to be booked on."""
-        rows = self._held(hold)
+        rows = self.accounts_of(hold)
         self._holds[hold.attempt_id] = hold.ended()
         self._changes.ends.append((hold, end))
         self._dirty = True
@@ -146,7 +146,7 @@ class UnitOfWork:
 
     def accounts_of(self, hold: Hold) -> list[AccountRow]:
         """The accounts an attempt counts on, open or ended."""
-        missing = sorted(one for one in set(hold.account_ids) if one not in self._accounts_by_id)
+        missing = [one for one in hold.account_ids if one not in self._accounts_by_id]
         if missing:
             for row in self.flushed().accounts_with(missing):
                 self._cache(row)
@@ -179,24 +179,6 @@ class UnitOfWork:
             self._changes = Changes()
             self._dirty = False
         return self._store
-
-    def _held(self, hold: Hold) -> list[AccountRow]:
-        try:
-            return [self._accounts_by_id[account_id] for account_id in hold.account_ids]
-        except KeyError:
-            for row in self._store.load(Wanted(holds={hold.attempt_id})).accounts.values():
-                self._cache(row)
-        return [self._accounts_by_id[account_id] for account_id in hold.account_ids]
-
-    def _unbooked(self, account: Account) -> AccountRow:
-        key = account.key
-        if key not in self._accounts:
-            self.load(Wanted(accounts={key}))
-        row = self._accounts[key]
-        if row is None:
-            settled, overrun = self.flushed().spent(account)
-            row = AccountRow(account_id=0, key=key, settled=settled, overrun=overrun)
-        return row
 
     def _cache(self, row: AccountRow) -> None:
         if row.account_id not in self._accounts_by_id:

@@ -21,9 +21,6 @@ from orchestrator.ledger.stores.rows import Hold, TaskState, from_us, to_us
 
 Row = Sequence[Any]
 
-ATTEMPT_COLUMNS = 31
-"""How many columns ``attempt_records`` has."""
-
 
 def opening_values(opening: TaskOpening, state: TaskState) -> Row:
     """A row of ``tasks`` for a task that starts."""

@@ -8,7 +8,6 @@ from orchestrator.ledger.codec import from_json, to_json
 from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.stores.columns import Row
 from orchestrator.ledger.stores.rows import from_us, to_us
-from orchestrator.ledger.validation import check_text
 
 _SELECT = """
 SELECT l.seq, l.tenant, l.kind, l.task_id, l.step, l.subject, l.body, l.at_us, w.words
@@ -28,24 +27,6 @@ INSERT_WORDS = (
     " ON CONFLICT (attempt_id) DO UPDATE SET words = excluded.words"
 )
 FORGET_WORDS = "DELETE FROM lesson_words WHERE task_id = ?"
-
-
-def check_lessons(lessons: Iterable[Lesson]) -> None:
-    """Refuse what no store can hold.
-
-    Raises:
-        ValueError: If a text is no Unicode, or a time has no zone.
-        TypeError: If a body is no plain data.
-    """
-    for lesson in lessons:
-        check_text(
-            tenant=lesson.tenant,
-            task_id=lesson.task_id,
-            step=lesson.step,
-            subject=lesson.subject,
-            body=to_json(lesson.body),
-        )
-        to_us(lesson.at)
 
 
 def lesson_values(lesson: Lesson) -> Row:

@@ -193,7 +193,8 @@ class PostgresStore(SqlQueries):
         """
         self._reach("before commit")
         if not self._has_written:
-            self._end_empty()
+            self._send(COMMIT)
+            self._reach("after commit")
             return
         self._batch += 1
         noted = (self._id, self._batch, self._place.channel, self._id, self._has_freed)
@@ -210,13 +211,6 @@ class PostgresStore(SqlQueries):
         self._committed += 1
         self._reach("after commit")
 
-    def _end_empty(self) -> None:
-        if self._connection.info.transaction_status == TransactionStatus.IDLE:
-            self._pending.clear()  # not even begun
-        else:
-            self._send(COMMIT)
-        self._reach("after commit")
-
     def rollback(self) -> None:
         """Forget what was written; a connection that is lost has done so already."""
         self._pending.clear()
@@ -228,8 +222,6 @@ class PostgresStore(SqlQueries):
     def load(self, wanted: Wanted) -> Loaded:
         """Lock, and load the wanted rows, in one round trip."""
         loaded = Loaded()
-        if not wanted:
-            return loaded
         expected, self._expected = self._expected, None
         if expected is None or expected[0] != wanted:
             found = self._send_all(*loading(wanted))

@@ -128,15 +128,13 @@ def connect(place: Place) -> psycopg.Connection:
     return connection
 
 
-def is_lost(connection: psycopg.Connection, error: Exception) -> bool:
+def is_lost(connection: psycopg.Connection, error: psycopg.Error) -> bool:
     """Whether an error means that the connection is of no use any more.
 
     The server is gone, has thrown this connection out, or has become one that only reads.
     """
     if connection.closed:
         return True
-    if not isinstance(error, psycopg.Error):
-        return False
     severity = error.diag.severity_nonlocalized
     return severity in ("FATAL", "PANIC") or isinstance(
         error, psycopg.errors.ReadOnlySqlTransaction

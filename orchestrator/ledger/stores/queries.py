@@ -24,6 +24,8 @@ from orchestrator.ledger.stores import columns, lesson_rows
 from orchestrator.ledger.stores.columns import Row
 from orchestrator.ledger.stores.course_rows import COURSES, RESTS, like, read_courses
 from orchestrator.ledger.stores.rows import (
+    FIRST_US,
+    LAST_US,
     AccountRow,
     Body,
     BodyKind,
@@ -72,8 +74,6 @@ _DESCENDANTS = """
 SELECT h.task_id FROM task_holders h JOIN tasks t ON t.task_id = h.task_id
 WHERE h.kind = 'task' AND h.identity = ? AND h.task_id <> h.identity ORDER BY {order}
 """
-_FIRST_US = -(2**63)
-_LAST_US = 2**63 - 1
 
 
 class SqlQueries(ABC):
@@ -163,8 +163,8 @@ class SqlQueries(ABC):
 
     def spent(self, account: Account) -> tuple[int, int]:
         """What the attempts of the account's holder and window cost, and their overrun, in nano."""
-        starts_us = _FIRST_US if account.starts_at is None else to_us(account.starts_at)
-        ends_us = _LAST_US if account.ends_at is None else to_us(account.ends_at)
+        starts_us = FIRST_US if account.starts_at is None else to_us(account.starts_at)
+        ends_us = LAST_US if account.ends_at is None else to_us(account.ends_at)
         by_time = account.starts_at is not None and account.kind not in ("user", "task")
         ((cost, overrun),) = self._query(
             self._spent_by_time if by_time else self._spent_by_holder,
@@ -175,7 +175,7 @@ class SqlQueries(ABC):
     def holds(self, task_ids: Sequence[str]) -> list[Hold]:
         """Open attempts of these tasks."""
         wanted = set(task_ids)
-        return [hold for hold in self._open_holds(_LAST_US) if hold.task_id in wanted]
+        return [hold for hold in self._open_holds(LAST_US) if hold.task_id in wanted]
 
     def overdue(self, now_us: int) -> list[Hold]:
         """Open attempts whose ``expires_at`` has come."""

@@ -17,7 +17,7 @@ from orchestrator.ledger.lessons import Lesson
 from orchestrator.ledger.records import UNCHANGED, AttemptKind, EndKind, TaskRecord
 from orchestrator.ledger.stores.columns import Row, read_task
 from orchestrator.ledger.stores.lesson_rows import OF_TASK, OF_TENANT, TENANTS, read_lesson
-from orchestrator.ledger.stores.rows import from_us, to_us
+from orchestrator.ledger.stores.rows import FIRST_US, LAST_US, from_us, to_us
 
 Dimension = Literal["org", "team", "agent", "user", "tenant", "task", "step", "model", "origin"]
 
@@ -38,7 +38,7 @@ class Spending:
         model: The model's name in the policy.
         provider_model: The name the provider was asked for.
         served_model: The name the provider says it served.
-        kind: First try, retry, escalation, or a hit of the memo.
+        kind: What it was made for.
         end: ``None`` while it is open.
         cost: What was booked and what was billed above it; the reserve while it is open.
         overrun: The part of ``cost`` above the reserve.
@@ -116,7 +116,7 @@ class Total:
 
     Attributes:
         group: The value of each dimension asked for, in order.
-        attempts: How many, open ones too; hits of the memo are none.
+        attempts: How many, open ones too; hits of the memo and replies of a person are none.
         known: Cost that is sure.
         estimated: Cost that is a bound.
         unknown: Held for attempts that are open or in doubt.
@@ -313,8 +313,8 @@ WHERE r.at_us >= ? AND r.at_us < ? {grouping}
 
 def _period(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     return (
-        -(2**63) if since is None else to_us(since),
-        2**63 - 1 if until is None else to_us(until),
+        FIRST_US if since is None else to_us(since),
+        LAST_US if until is None else to_us(until),
     )
 
 

@@ -14,6 +14,10 @@ from orchestrator.ledger.records import AttemptEnd, AttemptIntent, Balance, Deci
 
 BodyKind = Literal["input", "output", "reply", "words"]
 
+FIRST_US = -(2**63)
+LAST_US = 2**63 - 1
+"""Before and after every instant that a store can hold, in microseconds since 1970."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

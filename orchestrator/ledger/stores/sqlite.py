@@ -42,10 +42,6 @@ _TASK = "SELECT epoch, status, signal FROM tasks WHERE task_id = ?"
 _ACCOUNT_BY_KEY = (
     "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts WHERE key = ?"
 )
-_ACCOUNT_BY_ID = (
-    "SELECT account_id, key, settled, reserved, disputed, overrun FROM accounts"
-    " WHERE account_id = ?"
-)
 # CROSS JOIN fixes the order: each wanted id is looked up. One that is new is wanted too.
 _HOLDS = (
     "SELECT a.seq, a.attempt_id, a.task_id, a.epoch, a.reserve, a.account_ids, a.at_us,"
@@ -216,9 +212,8 @@ class SqliteStore(SqlQueries):
                 loaded.holds[hold.attempt_id] = hold
                 if hold.is_open:
                     held.update(hold.account_ids)
-        for account_id in held - loaded.accounts.keys():
-            for row in execute(_ACCOUNT_BY_ID, (account_id,)):
-                loaded.accounts[account_id] = AccountRow(*row)
+        for account in self.accounts_with(held - loaded.accounts.keys()):
+            loaded.accounts[account.account_id] = account
         return loaded
 
     def write(self, changes: Changes) -> None:
