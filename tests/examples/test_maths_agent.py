@@ -330,6 +330,8 @@ def test_real_replies_cost_and_score_between_the_baselines_and_the_bill_is_the_l
         baseline[name] for name in ("all_cheapest", "all_strongest", "random_mix", "oracle")
     )
     assert low["quality"] < mix["quality"] < run["quality"] < high["quality"] < oracle["quality"]
+    # Measured: 74.2 % beside 68.0 % of the mix.
+    assert run["quality"] - mix["quality"] > 0.05
     assert Decimal(low["cost_usd"]) < Decimal(run["cost_usd"]) < Decimal(high["cost_usd"])
 
 

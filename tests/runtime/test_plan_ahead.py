@@ -96,6 +96,33 @@ async def test_a_tight_budget_is_spread_where_it_was_spent_at_once(
     assert "are to come after" not in told, "how tasks of another tenant went is nobody's to know"
 
 
+async def test_nothing_is_held_back_where_nothing_is_short(stage):
+    """A reply that fails a check is escalated, also to a model that always failed another."""
+
+    def reply(request) -> Completion:
+        sums = "2 + 2 = 5" if "hard" in str(request.messages) else "2 + 2 = 4"
+        text = sums if "large" in request.settings.model else f"{sums}\nANSWER: 4"
+        return Completion(text=text, finish_reason="stop", usage=Usage(99, 1), served_model="m")
+
+    async def ask(state: State) -> State:
+        found = await step("s").ask(state["models"][0])
+        return {"models": [found.model]}
+
+    graph = StateGraph(State).add_node("ask", ask).set_entry_point("ask")
+    policy = """
+limits: {timeout: 1h}
+steps: {s: {checks: [form: ANSWER, arithmetic]}}
+"""
+    async with stage.orchestrator(policy, script=reply) as orchestrator:
+        asked = []
+        for number in range(courses.ENOUGH + 4):
+            question = "hard" if number % 4 == 3 else "easy"
+            done = await orchestrator.run(graph, {"models": [question]}, agent="a")
+            asked.append([one.model for one in done.attempts])
+
+    assert asked == ([["small"]] * 3 + [["small", "large"]]) * (courses.ENOUGH // 4 + 1)
+
+
 async def test_without_a_limit_or_a_choice_no_history_is_read(stage, monkeypatch):
     async with stage.orchestrator("", script=answer) as orchestrator:
         ledger = orchestrator._services.ledger

@@ -74,7 +74,9 @@ class Ahead:
         found = pick([list(choices.values()), *self.plan], money, seconds=seconds)
         best = found.choice
         chosen = decided
-        if best is not None and (decided not in found.fitting or choices[decided].cost > best.cost):
+        # Where money buys nothing later, there is nothing to hold it back for.
+        is_dear = found.price > 0 and best is not None and choices[decided].cost > best.cost
+        if best is not None and (is_dear or decided not in found.fitting):
             chosen = best.name
         names = {one.action: one.name for one in expected}
         noted = self._noted(found, names, decided if chosen != decided else None)
