@@ -13,6 +13,7 @@ from orchestrator.bench.plan.stopping import at_most, judge, learned, within
 from orchestrator.bench.plan.traces import Run, TraceError, read_runs
 from orchestrator.cli.main import app
 from orchestrator.core.money import Money
+from orchestrator.routing.prospects import prospects
 
 CENT = Money.from_usd("0.01")
 TWICE_ALL_CHEAPEST = 17.0
@@ -52,9 +53,10 @@ def test_a_plan_halts_rarely_and_succeeds_at_least_as_often_as_simpler_rules():
 
 
 def test_a_rule_sees_the_choices_and_nothing_else():
+    ahead = prospects([history(5)] * 3, 64.0)
     for step in draw_plans(20, 5)[0]:
         for name, rule in RULES.items():
-            choice = rule(Moment(step.choices, 64.0, 4, history(5)))
+            choice = rule(Moment(step.choices, 64.0, 4, ahead, ahead))
             assert choice in step.choices, name
 
 
@@ -137,4 +139,7 @@ def test_the_command_reports_both_parts(tmp_path):
     }
     printed = CliRunner().invoke(app, arguments).stdout
     assert "SIMULATED: 3 plans" in printed
+    paired = printed.partition("less that of plan on the same plans")[2]
+    assert "even_split" in paired
+    assert paired.split()[5:9] == ["plan", "+0.000", "±0.000", "+0.000"]
     assert "RECORDED: runs.csv" in printed

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from orchestrator.bench.plan.rules import RULES, Moment, Rule
-from orchestrator.bench.plan.simulation import SimulatedPlan, draw_plans, history
-from orchestrator.routing.plan import Choice
+from orchestrator.bench.plan.simulation import STEPS, SimulatedPlan, draw_plans, history
+from orchestrator.routing.finish import Choice
+from orchestrator.routing.prospects import Prospect, prospects
 
-BUDGETS = (12.0, 17.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0)
-"""In units of the simulation; all-cheapest costs 8.5, so that the second is twice that."""
+BUDGETS = (12.0, 14.0, 17.0, 20.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0)
+"""In units of the simulation; all-cheapest costs 8.5, so that the third is twice that."""
 _Z = 1.96
 
 
@@ -59,11 +60,12 @@ def run(
         budgets: What each plan may cost.
         progress: Told of each budget that is done.
     """
-    drawn, usual = draw_plans(plans, seed), history(seed)
+    drawn, usual = draw_plans(plans, seed), [history(seed)] * (STEPS - 1)
     found = []
     for budget in budgets:
+        ahead = prospects(usual, budget), prospects(usual, budget, margin=-inf)
         endings = {
-            name: [_follow(one, rule, budget, usual) for one in drawn]
+            name: [_follow(one, rule, budget, *ahead) for one in drawn]
             for name, rule in RULES.items()
         }
         endings["random_mix"] = [_mixed(one, budget, i) for i, one in enumerate(drawn)]
@@ -74,11 +76,15 @@ def run(
 
 
 def _follow(
-    plan: SimulatedPlan, rule: Rule, budget: float, usual: Sequence[Sequence[Choice]]
+    plan: SimulatedPlan,
+    rule: Rule,
+    budget: float,
+    ahead: Sequence[Prospect] = (),
+    unkept: Sequence[Prospect] = (),
 ) -> Ending:
     left, succeeded = budget, True
     for number, step in enumerate(plan):
-        choice = rule(Moment(step.choices, left, len(plan) - number, usual))
+        choice = rule(Moment(step.choices, left, len(plan) - number, ahead, unkept))
         if choice is None or choice.most > left:
             return Ending(succeeded=False, halted=True, cost=budget - left)
         model = step.choices.index(choice)
@@ -97,7 +103,7 @@ def _mixed(plan: SimulatedPlan, budget: float, number: int) -> Ending:
         place = (number * len(plan) + moment.steps) * 0.6180339887498949 % 1
         return moment.now[-1 if place < share else 0]
 
-    return _follow(plan, rule, budget, ())
+    return _follow(plan, rule, budget)
 
 
 def _known(plan: SimulatedPlan, budget: float) -> Ending:

@@ -87,11 +87,20 @@ def _simulated_lines(found: Mapping[str, Any]) -> list[str]:
         "success (halted) at each budget",
         f"{'':30}" + "".join(f"{budget:>15g}" for budget in found["budgets"]),
     ]
+    lines += _by_budget(found, lambda one: f"{one['success']:.3f} ({one['halted']:.1%})")
+    lines += ["success less that of plan on the same plans, with 95 % intervals"]
+    return lines + _by_budget(found, lambda one: _paired(one["less"]))
+
+
+def _by_budget(found: Mapping[str, Any], cell: Callable[[Mapping[str, Any]], str]) -> list[str]:
     rows: dict[str, list[str]] = {}
     for one in found["rules"]:
-        cell = f"{one['success']:.3f} ({one['halted']:.1%})"
-        rows.setdefault(one["rule"], []).append(f"{cell:>15}")
-    return lines + [f"{name:30}" + "".join(cells) for name, cells in rows.items()]
+        rows.setdefault(one["rule"], []).append(f"{cell(one):>15}")
+    return [f"{name:30}" + "".join(cells) for name, cells in rows.items()]
+
+
+def _paired(less: Mapping[str, float]) -> str:
+    return f"{less['mean']:+.3f} ±{less['high'] - less['mean']:.3f}"
 
 
 def _recorded_lines(found: Mapping[str, Any]) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from orchestrator.routing.plan import Choice, pick
+from orchestrator.routing.finish import Choice
+from orchestrator.routing.plan import pick
+from orchestrator.routing.prospects import Prospect
 
 THRESHOLDS = (0.7, 0.8, 0.9)
 
@@ -19,13 +21,15 @@ class Moment:
         now: The choices of this step, cheapest first.
         left: The money left.
         steps: How many steps are left, with this one.
-        history: What steps usually look like.
+        ahead: What the plan rule expects of no step to come, of one, and so on.
+        unkept: The same if nothing is kept for the cheapest finish.
     """
 
     now: Sequence[Choice]
     left: float
     steps: int
-    history: Sequence[Sequence[Choice]]
+    ahead: Sequence[Prospect]
+    unkept: Sequence[Prospect]
 
 
 Rule = Callable[[Moment], Choice | None]
@@ -33,8 +37,13 @@ Rule = Callable[[Moment], Choice | None]
 
 
 def plan(moment: Moment) -> Choice | None:
-    """The rule of `routing.plan`: one price of money for all steps, solved anew at each."""
-    return pick([moment.now, *moment.history], moment.left, ahead=moment.steps - 1).choice
+    """The rule of `routing.plan`."""
+    return pick(moment.now, moment.ahead[moment.steps - 1], moment.left).choice
+
+
+def plan_that_may_halt(moment: Moment) -> Choice | None:
+    """The same without its hard rule: what that costs."""
+    return pick(moment.now, moment.unkept[moment.steps - 1], moment.left).choice
 
 
 def even_split(moment: Moment) -> Choice | None:
@@ -73,18 +82,15 @@ def threshold_within(confidence: float) -> Rule:
 
     def rule(moment: Moment) -> Choice | None:
         fitting = [choice for choice in moment.now if choice.most <= moment.left]
-        return fixed(Moment(fitting, *_rest(moment))) if fitting else None
+        return fixed(replace(moment, now=fitting)) if fitting else None
 
     return rule
-
-
-def _rest(moment: Moment) -> tuple[float, int, Sequence[Sequence[Choice]]]:
-    return moment.left, moment.steps, moment.history
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "plan": plan,
+        "plan_that_may_halt": plan_that_may_halt,
         "even_split": even_split,
         **{f"fixed_threshold_{at}": threshold(at) for at in THRESHOLDS},
         **{f"fixed_threshold_{at}_that_fits": threshold_within(at) for at in THRESHOLDS},

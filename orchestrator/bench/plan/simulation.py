@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import exp, log, pi, sqrt
 from random import Random
 
-from orchestrator.routing.plan import Choice
+from orchestrator.routing.finish import Choice
 
 STEPS = 8
 NAMES = ("small", "medium", "large")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.core.money import NANO_PER_USD
 from orchestrator.ledger.courses import Spent
-from orchestrator.routing.plan import Choice, Plan, Step, cheapest_finish
+from orchestrator.routing.finish import Choice, Plan, Step, cheapest_finish
 
 ENOUGH = 20
 """From how many such tasks on their courses tell something."""
@@ -120,14 +120,15 @@ class Courses:
         for course in self.tasks:
             places = [place for place, stop in enumerate(course) if stop == now]
             if len(places) > nth:
-                rests.append(course[places[nth] + 1 :])
+                rests.append(tuple(course[places[nth] + 1 :]))
         if len(rests) < ENOUGH:
             return None
         stops = dict.fromkeys(stop for rest in rests for stop in rest)
         steps = {stop: self._choices(stop, chances) for stop in stops}
-        plans = [[steps[stop] for stop in rest] for rest in rests]
-        plans.sort(key=lambda plan: (cheapest_finish(plan), len(plan)))
-        return plans[min(ceil(SHARE * (len(plans) + 1)), len(plans)) - 1]
+        plans = {rest: [steps[stop] for stop in rest] for rest in rests}
+        needs = {rest: (cheapest_finish(plan), len(plan)) for rest, plan in plans.items()}
+        rests.sort(key=needs.__getitem__)
+        return plans[rests[min(ceil(SHARE * (len(rests) + 1)), len(rests)) - 1]]
 
     def _choices(self, stop: Stop, chances: Chances) -> Step:
         ways = self.taken[stop]

@@ -12,10 +12,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.money import NANO_PER_USD
+from orchestrator.routing.finish import Choice, Plan
 from orchestrator.routing.learning.courses import Courses, Stop
 from orchestrator.routing.learning.knowledge import Knowledge
 from orchestrator.routing.learning.outlook import Outlook, Quoted, guesses, outlooks
-from orchestrator.routing.plan import Choice, Pick, Plan, pick, quickest_finish
+from orchestrator.routing.plan import Pick, pick
+from orchestrator.routing.prospects import prospects
 from orchestrator.runtime.asking.actions import action_name
 from orchestrator.runtime.run.patience import patiently
 
@@ -68,10 +70,11 @@ class Ahead:
         if settles_for is not None:
             choices[_ACCEPT] = Choice(name=_ACCEPT, success=settles_for, cost=0, most=0, spread=0)
         left, seconds = self.run.money_left(), self.run.deadline.remaining_s
-        if quickest_finish(self.plan) > seconds:
-            seconds = inf  # no choice here makes it last
         money = inf if left is None else left.nano / NANO_PER_USD
-        found = pick([list(choices.values()), *self.plan], money, seconds=seconds)
+        to_come = prospects([[step] for step in self.plan], money)[-1]
+        if to_come.seconds > seconds:
+            seconds = inf  # no choice here makes it last
+        found = pick(list(choices.values()), to_come, money, seconds=seconds)
         best = found.choice
         chosen = decided
         # Where money buys nothing later, there is nothing to hold it back for.
@@ -80,7 +83,8 @@ class Ahead:
             chosen = best.name
         names = {one.action: one.name for one in expected}
         noted = self._noted(found, names, decided if chosen != decided else None)
-        return chosen or None, noted | {"in_hand": settles_for}
+        takes = to_come.seconds if self.run.deadline.remaining_s < inf else None
+        return chosen or None, noted | {"seconds": takes, "in_hand": settles_for}
 
     def _choice(self, one: Outlook, bound: float) -> Choice:
         cost = bound if one.cost == inf else one.cost
@@ -98,11 +102,9 @@ class Ahead:
     def _noted(
         self, found: Pick, names: Mapping[str, str], instead_of: str | None
     ) -> dict[str, Any]:
-        seconds = quickest_finish(self.plan)
         return {
             "stops": len(self.plan),
             "finish": found.finish,
-            "seconds": seconds if self.run.deadline.remaining_s < inf else None,
             "price": None if found.price == inf else found.price,
             "leave_too_little": [
                 name for action, name in names.items() if action not in found.fitting
