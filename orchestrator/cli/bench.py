@@ -168,7 +168,13 @@ def _measure(policies: Mapping[str, Policy], plan: Plan, *, quiet: bool) -> Meas
             on_start=lambda name: bar.start(len(plan.suite), name),
             on_result=bar.advance,
         )
-        return asyncio.run(measure(policies, plan))
+        try:
+            return asyncio.run(measure(policies, plan))
+        except KeyboardInterrupt:
+            goes_on = "The same command goes on; what was paid is not paid again."
+            lost = "It cannot go on: with --keep it could."
+            typer.echo(goes_on if plan.job.resumable else lost, err=True)
+            raise
 
 
 def _print(found: Measured, *, as_json: bool) -> None:

@@ -32,7 +32,9 @@ def plan(
     from orchestrator.bench.plan.report import as_text, recorded, simulated
 
     tables = [recorded(path) for path in traces or ()]
-    with typer.progressbar(length=len(BUDGETS), label="budgets", file=sys.stderr) as bar:
+    with typer.progressbar(
+        length=len(BUDGETS), label="budgets", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
         report = {"simulated": simulated(plans, seed, lambda: bar.update(1)), "recorded": tables}
     if as_json:
         print_json(report)

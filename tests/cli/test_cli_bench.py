@@ -135,3 +135,18 @@ def test_a_budget_that_is_no_amount_is_told(run, two_policies):
 
     assert done.code == 2
     assert "'much' is no amount" in done.said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--keep", "kept"), "The same command goes on"), ((), "with --keep it could")],
+)
+def test_an_interrupted_run_says_how_it_goes_on(run, two_policies, monkeypatch, options, words):
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.bench.measure.measure", interrupted)
+    done = run(*BENCH, *two_policies, *options)
+
+    assert done.code == 130
+    assert words in done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class Figure:
     across: str
     up: str
     lines: tuple[Line, ...]
+
+
+def number(value: float) -> str:
+    """Four digits, and no exponent: costs of one question are small."""
+    return format(Decimal(f"{value:.4g}").normalize(), "f")
 
 
 def read_figures(path: Path) -> list[Figure]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
-from orchestrator.bench.report.figures import Figure, Line
+from orchestrator.bench.report.figures import Figure, Line, number
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -21,8 +21,15 @@ section { margin-bottom: 3rem; }
 h2, summary { overflow-wrap: anywhere; }
 th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8884; }
 td.number, th.number { text-align: right; }
+th:last-child, td:last-child { padding-right: 0; }
 tr.ours { font-weight: 600; }
 .note { color: light-dark(#5b6470, #a3acb8); }
+@media (max-width: 40rem) {
+  table { font-size: .8rem; }
+  th:first-child, td:first-child {
+    position: sticky; left: 0; min-width: 8rem; background: Canvas; overflow-wrap: anywhere;
+  }
+}
 """
 
 
@@ -93,18 +100,29 @@ def _grids(figure: Figure) -> list[_Grid]:
     ours = frozenset(line.name for line in figure.lines if line.ours)
     places = {tuple(x for x, _ in line.points) for line in figure.lines}
     if len(places) == 1 and len(figure.lines[0].points) > 1:
-        heading = (f"{figure.up}, by {figure.across}", *map(_number, places.pop()))
-        rows = [(line.name, *(_number(y) for _, y in line.points)) for line in figure.lines]
-        return [_Grid("", heading, tuple(rows), ours)]
+        heading = (f"{figure.up}, by {figure.across}", *map(number, places.pop()))
+        columns = zip(*([y for _, y in line.points] for line in figure.lines), strict=True)
+        return [_Grid("", heading, _rows([line.name for line in figure.lines], *columns), ours)]
     marks = [line for line in figure.lines if len(line.points) == 1]
     curves = [line for line in figure.lines if len(line.points) > 1]
     heading = ("", figure.across, figure.up)
 
     def rows_of(lines: Sequence[Line]) -> tuple[tuple[str, ...], ...]:
-        return tuple((line.name, _number(x), _number(y)) for line in lines for x, y in line.points)
+        points = [(line.name, x, y) for line in lines for x, y in line.points]
+        return _rows(*zip(*points, strict=True))
 
     found = [_Grid("", heading, rows_of(marks), ours)] if marks else []
     return found + [_Grid(line.name, heading, rows_of([line]), ours) for line in curves]
+
+
+def _rows(names: Sequence[str], *columns: Sequence[float]) -> tuple[tuple[str, ...], ...]:
+    """Names with their numbers, of which each column has as many decimals as one of it needs."""
+    shown = []
+    for column in columns:
+        exact = [Decimal(number(value)) for value in column]
+        decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
+        shown.append([f"{value:.{decimals}f}" for value in exact])
+    return tuple(zip(names, *shown, strict=True))
 
 
 def _html_grid(grid: _Grid) -> str:
@@ -121,8 +139,3 @@ def _html_grid(grid: _Grid) -> str:
     if not grid.title:
         return table
     return f"<details><summary>{escape(grid.title)}</summary>{table}</details>"
-
-
-def _number(value: float) -> str:
-    """Four digits, and no exponent: costs of one question are small."""
-    return format(Decimal(f"{value:.4g}").normalize(), "f")
