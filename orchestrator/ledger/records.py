@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from orchestrator.core.events import Certainty, TaskStatus
 from orchestrator.core.halt import Halt
@@ -233,8 +234,7 @@ class AttemptRecord:
         return 0 if is_free else intent.token_bound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """Which reply answered one ask, and why; kept for explanation and for an exact resume.
 
     Attributes:
@@ -257,7 +257,7 @@ class Decision:
     confidence: float | None
     confidence_state: str
     at: datetime
-    checks: Mapping[str, bool] = field(default_factory=dict)
+    checks: Mapping[str, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 from orchestrator.core.halt import Halt
@@ -54,6 +55,24 @@ def check_text(**texts: str | None) -> None:
         return
     for name, text in texts.items():
         _check_text(name, text)
+
+
+def _texts(*names: str) -> Callable[[object], None]:
+    """What does the same as :func:`check_text` for these fields of a record, in less time."""
+    texts_of = attrgetter(*names)
+
+    def check(record: object) -> None:
+        texts: tuple[str, ...] = texts_of(record)
+        joined = "".join(texts)
+        if not joined.isascii() or "\0" in joined:
+            for name, text in zip(names, texts, strict=True):
+                _check_text(name, text)
+
+    return check
+
+
+_check_names = _texts("attempt_id", "task_id", "key", "request_hash", "step", "model")
+_check_decision_texts = _texts("task_id", "key", "step", "attempt_id", "confidence_state")
 
 
 def check_opening(opening: TaskOpening) -> TaskOpening:
@@ -190,13 +209,7 @@ def check_decision(decision: Decision) -> None:
     Raises:
         ValueError: If a text, the time or the confidence is impossible.
     """
-    check_text(
-        task_id=decision.task_id,
-        key=decision.key,
-        step=decision.step,
-        attempt_id=decision.attempt_id,
-        confidence_state=decision.confidence_state,
-    )
+    _check_decision_texts(decision)
     _check_texts("checks", decision.checks)
     _check_time("a decision was made", decision.at)
     if decision.confidence is not None and not 0 <= decision.confidence <= 1:
@@ -245,17 +258,6 @@ def check_amount(name: str, amount: Money) -> None:
     if not 0 <= amount.nano <= MAX_NANO:
         message = f"{name} is {amount}; it must lie between $0 and {Money(MAX_NANO)}"
         raise ValueError(message)
-
-
-def _check_names(of: AttemptIntent | Remembered) -> None:
-    check_text(
-        attempt_id=of.attempt_id,
-        task_id=of.task_id,
-        key=of.key,
-        request_hash=of.request_hash,
-        step=of.step,
-        model=of.model,
-    )
 
 
 def _check_usage(usage: Usage) -> None:
@@ -311,6 +313,8 @@ def _check_text(name: str, text: str | None) -> None:
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -35,6 +35,7 @@ class Ask(NamedTuple):
         draw: What tells this ask from all others (the task's id and the journal key), for the draw
             of re-runs.
         refused: The entry this asker was given before and its own check refused.
+        content_digest: SHA-256 of the content with all keys sorted, if it is known.
     """
 
     scope: Scope
@@ -48,6 +49,7 @@ class Ask(NamedTuple):
     prompt_version: str = ""
     draw: str = ""
     refused: Entry | None = None
+    content_digest: str = ""
 
     def refuses(self, entry: Entry) -> bool:
         """Whether ``entry`` is the one this asker refused."""
@@ -69,6 +71,7 @@ class Ask(NamedTuple):
             policy_version=self.policy_version,
             prompt_version=self.prompt_version,
             reads=self.settings.reads,
+            known=self.content_digest,
         )
 
     def partition(self, more_labels: frozenset[str] = frozenset()) -> Partition | NotShareable:

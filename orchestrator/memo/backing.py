@@ -66,7 +66,13 @@ class Backing:
     async def entry(self, key: str, *, again: bool = False) -> Entry | None:
         """The readable entry under ``key``, if any; ``again``: the same ask looks once more."""
         try:
-            body = await self._call("read", lambda: self.store.get(key, counts=not again))
+            if self.store.direct and self._is_open and not self.guard.is_resting:
+                try:
+                    body = self.store.get(key, counts=not again)
+                except StoreFault:  # once more, with patience, and noted if it fails again
+                    body = await self._call("read", lambda: self.store.get(key, counts=False))
+            else:
+                body = await self._call("read", lambda: self.store.get(key, counts=not again))
             if body is None:
                 return None
             entry = self._decoded(body, key)
@@ -142,9 +148,9 @@ class Backing:
             self._threads.submit(self._release, key)
 
     def _decoded(self, body: bytes, key: str) -> Entry:
-        """Decode, unless these very bytes were decoded or encoded last."""
+        """Decode, unless the same bytes were decoded or encoded last."""
         known = self._entries.get(key)
-        if known is not None and known[0] is body:
+        if known is not None and known[0] == body:
             return known[1]
         entry = decode(body, key)
         return self._remember(body, entry._replace(reply=self._seal.open(entry.reply)))

@@ -113,8 +113,7 @@ class Entry(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(NamedTuple):
     """What a step asks of an answer.
 
     Attributes:

@@ -42,10 +42,13 @@ class FaultGuard:
         self._resting_until_s: dict[Side, float] = {}
         self._reported: set[str] = set()
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether any side may be resting."""
+        return bool(self._resting_until_s)
+
     def usable(self, side: Side) -> bool:
         """Whether to try."""
-        if not self._resting_until_s:
-            return True
         return self._clock.monotonic() >= self._resting_until_s.get(side, 0.0)
 
     def failed(self, side: Side, error: Exception) -> None:

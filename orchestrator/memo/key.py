@@ -67,19 +67,6 @@ def model_content(
     return [messages, tools, schema, sorted((parameters or {}).items(), key=_name)]
 
 
-def digested_content(digest: str, content: list[Any]) -> list[Any]:
-    """The content of a model request that was digested before, so that it is not read again.
-
-    Args:
-        digest: SHA-256 of the content as JSON with the keys of all objects sorted. All it does not
-            tell is the order of those keys.
-        content: From :func:`model_content`. It stays as it is if it holds anything but plain JSON:
-            of that, the digest may tell less.
-    """
-    orders: list[str | int] = []
-    return [digest, orders] if _note_orders(content, orders) else content
-
-
 def _note_orders(value: object, orders: list[str | int]) -> bool:
     """Note the keys of each object in ``value``; whether all in it is plain JSON."""
     parts: Iterable[object]
@@ -113,6 +100,7 @@ def request_digest(
     policy_version: str = "",
     prompt_version: str = "",
     reads: Iterable[str] = (),
+    known: str = "",
 ) -> bytes:
     """The digest of one request, before anyone is said to have asked it.
 
@@ -123,17 +111,24 @@ def request_digest(
         policy_version: Digest of what chooses the model: candidates, settings, thresholds, checks.
         prompt_version: Version of the prompt, or of the tool.
         reads: Names of the sources that the rules name.
+        known: SHA-256 of the content as JSON with the keys of all objects sorted, if that is known:
+            then the content is not read again. All it does not tell is the order of those keys. It
+            is not used if the content holds anything but plain JSON, of which it may tell less.
 
     Raises:
         Unkeyable: If the request has no canonical form.
     """
+    orders: list[str | int] = []
+    is_digested = bool(known) and _note_orders(content, orders)
+    if is_digested:
+        content = [known, orders]
     parts = [FORM, kind, step, policy_version, prompt_version, sorted(set(reads)), content]
     try:
         body = orjson.dumps(parts, default=_plain, option=STRICT)
     except TypeError as error:
         message = f"a request to {step!r} cannot be memoized: {error}"
         raise Unkeyable(message) from error
-    if not is_plain(content, is_sent=kind == "model"):
+    if not (is_digested or is_plain(content, is_sent=kind == "model")):
         message = (
             f"a request to {step!r} cannot be memoized: it holds a number that is not finite, a "
             "UUID, or a member of an enumeration; pass its value"

@@ -108,13 +108,14 @@ class Memo:
         if isinstance(keyed, Miss):
             return keyed
         key, digest = keyed
+        now_s = self._now_s()
         if self._backing.store.direct:
-            entry, verdict = await self._find(ask, key)
+            entry, verdict = await self._find(ask, key, now_s)
         else:
             async with waiting():
-                entry, verdict = await self._find(ask, key)
+                entry, verdict = await self._find(ask, key, now_s)
         if entry is not None and verdict.answers:
-            return self._hit(ask, entry, verdict)
+            return self._hit(ask, entry, verdict, now_s)
         until = None if wait_s is None else time.monotonic() + wait_s
         async with waiting():
             return await self._join(ask, key, digest, until)
@@ -133,7 +134,7 @@ class Memo:
             # Whatever an answer's time, it is fresh for those who waited for it.
             verdict = _judged(ask, outcome, await self._sources(outcome), outcome.created_s)
             if verdict.answers:
-                return self._hit(ask, outcome, verdict, shared=True)
+                return self._hit(ask, outcome, verdict, self._now_s(), shared=True)
 
     async def put(self, lease: Lease, answer: Answer, *, differs: bool = True) -> Put:
         """Offer an accepted answer, and give it to everyone who waits for it.
@@ -190,7 +191,7 @@ class Memo:
         try:
             flight.claimed = bool(await self._backing.claim(flight.key))
             if flight.claimed:
-                entry, verdict = await self._find(ask, flight.key, again=True)
+                entry, verdict = await self._find(ask, flight.key, self._now_s(), again=True)
                 if entry == hit.entry and verdict.answers:
                     lease = await self._lease(flight, ask, ask.digest(), entry)
         finally:
@@ -204,7 +205,7 @@ class Memo:
         """The expired entry that may answer now that asking failed (``stale_if_error``)."""
         if lease is None or lease.known is None or self._now_s() > lease.expires_s:
             return None
-        return self._served(lease.ask, lease.known, "error")
+        return self._served(lease.ask, lease.known, "error", self._now_s())
 
     def unreadable(self, entry: Entry) -> None:
         """Report that who asked cannot read a reply; ask again with it as ``Ask.refused``."""
@@ -249,10 +250,11 @@ class Memo:
         """Hold the claim between processes, then look once more before asking."""
         try:
             await self._claim(flight, until)
-            entry, verdict = await self._find(ask, flight.key, again=True)
+            now_s = self._now_s()
+            entry, verdict = await self._find(ask, flight.key, now_s, again=True)
             if entry is not None and verdict.answers:
                 self._flights.land(flight, entry)
-                return self._hit(ask, entry, verdict, shared=True)
+                return self._hit(ask, entry, verdict, now_s, shared=True)
             lease = await self._lease(flight, ask, digest, entry)
         except BaseException:
             self._flights.hand_over(flight)
@@ -303,36 +305,40 @@ class Memo:
             self._backing.release(flight.key)
 
     async def _find(
-        self, ask: Ask, key: str, *, again: bool = False
+        self, ask: Ask, key: str, now_s: float, *, again: bool = False
     ) -> tuple[Entry | None, Verdict]:
         """The entry under ``key``, if there is a readable one, and what it may do."""
         entry = await self._backing.entry(key, again=again)
         if entry is None:
             return None, _ABSENT
         sources = await self._sources(entry) if entry.reads else _NO_SOURCES
-        return entry, _judged(ask, entry, sources, self._now_s())
+        return entry, _judged(ask, entry, sources, now_s)
 
     async def _sources(self, entry: Entry) -> Mapping[str, Source]:
         return await self._backing.sources(entry.tenant, entry.reads)
 
-    def _hit(self, ask: Ask, entry: Entry, verdict: Verdict, *, shared: bool = False) -> Hit:
+    def _hit(
+        self, ask: Ask, entry: Entry, verdict: Verdict, now_s: float, *, shared: bool = False
+    ) -> Hit:
         if verdict.state == "stale":
-            return self._served(ask, entry, "stale", shared=shared, due="refresh")
-        is_drawn = drawn(ask.settings.rerun_rate, ask=ask.draw)
-        return self._served(ask, entry, "fresh", shared=shared, due="rerun" if is_drawn else None)
+            return self._served(ask, entry, "stale", now_s, shared=shared, due="refresh")
+        rate = ask.settings.rerun_rate
+        is_drawn = rate > 0 and drawn(rate, ask=ask.draw)
+        due: Renewal | None = "rerun" if is_drawn else None
+        return self._served(ask, entry, "fresh", now_s, shared=shared, due=due)
 
     def _served(
         self,
         ask: Ask,
         entry: Entry,
         state: HitState,
+        now_s: float,
         *,
         shared: bool = False,
         due: Renewal | None = None,
     ) -> Hit:
         self.stats.hit(ask.step, entry, state=state, shared=shared)
-        age_s = self._now_s() - entry.created_s
-        return Hit(entry=entry, state=state, age_s=age_s, shared=shared, due=due)
+        return Hit(entry, state, now_s - entry.created_s, shared, due)
 
     def _miss(self, ask: Ask, reason: str, why: str, lease: Lease | None = None) -> Miss:
         self.stats.miss(ask.step, reason)

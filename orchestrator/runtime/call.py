@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from orchestrator.core.errors import ModelRejected
 from orchestrator.core.events import StepDecided
@@ -14,13 +15,14 @@ from orchestrator.ledger.records import Decision
 from orchestrator.memo.readings import note_replay
 from orchestrator.models.protocol import ModelCallError
 from orchestrator.routing.halts import confidence_halt
+from orchestrator.routing.learning.knowledge import Knowledge
 from orchestrator.routing.verdict import best
 from orchestrator.runtime.asking import renewals
 from orchestrator.runtime.asking.errand import Errand, OnText, join_earlier, obtain, stop_if_halted
 from orchestrator.runtime.asking.judging import Judged, judge
 from orchestrator.runtime.asking.memory import Memory
 from orchestrator.runtime.asking.questions import answered, ask_person, book_answer
-from orchestrator.runtime.choice.choosing import Chooser
+from orchestrator.runtime.choice.choosing import Chooser, step_key
 from orchestrator.runtime.run.patience import patiently
 from orchestrator.runtime.run.places import Place
 from orchestrator.runtime.run.request import AskRequest
@@ -37,21 +39,27 @@ class Asking(Errand):
     """One ask on its way, with what it has of the memo, and who chooses for it."""
 
     memory: Memory = field(kw_only=True)
+    knowledge: Knowledge = field(kw_only=True)
     _chooser: Chooser | None = None
 
     @property
     def chooser(self) -> Chooser:
-        """Who chooses, and weighs what comes of it."""
-        assert self._chooser is not None
+        """Who chooses, and weighs what comes of it; made when it is needed: not for most hits."""
+        if self._chooser is None:
+            self._chooser = Chooser.of(self, self.knowledge)
         return self._chooser
-
-    async def open(self) -> None:
-        """See what is known before anything is chosen."""
-        self._chooser = await Chooser.of(self)
 
     async def weigh(self, paid: JournaledReply) -> Judged:
         """Check a reply, and weigh what the checks say by what they were worth so far."""
-        return self.chooser.weigh(await judge(self, paid))
+        judged = await judge(self, paid)
+        if paid.from_memo and self.knowledge.step(step_key(self.run, self.request)).fitted is None:
+            return judged  # nothing is known of it, and nothing is learned from it
+        return self.chooser.weigh(judged)
+
+    def conclude(self, taken: Judged | None) -> None:
+        """Note what was seen and chosen, if anything was."""
+        if self._chooser is not None:
+            self._chooser.conclude(taken)
 
 
 async def call(
@@ -67,9 +75,21 @@ async def call(
     key = place.key(request.step, request.digest)
     if known := run.journal.decided(key):
         return _replayed(run, request, *known)
-    asking = _asking(run, request, place, key, on_text)
-    await join_earlier(run, key)
-    await patiently(run, asking.open, place=place)
+    if key in run.journal.in_flight:
+        await join_earlier(run, key)
+    learner, tenant = run.services.learner, run.scope.tenant
+    knowledge = learner.present(tenant, run)
+    if knowledge is None:
+        knowledge = await patiently(run, partial(learner.knowledge, tenant, run), place=place)
+    asking = Asking(
+        run,
+        request,
+        place,
+        key,
+        on_text,
+        memory=Memory(run, request, place, key),
+        knowledge=knowledge,
+    )
     judged = [await asking.weigh(paid) for paid in run.journal.replies.get(key, ())]
     if judged:
         note_replay()
@@ -78,7 +98,7 @@ async def call(
             return _decide(asking, one)
     if judged and key in run.answers:
         return _decide(asking, answered(asking, judged, run.answers[key]))
-    async with asking.memory as memory:
+    with asking.memory as memory:
         remembered = await _recalled(asking, memory.recall)
         if remembered is not None:
             reply = _decide(asking, remembered)
@@ -111,29 +131,22 @@ async def _ask_anew(run: TaskRun, request: AskRequest) -> tuple[Judged, Money]:
     """Ask the models for the memo's own sake, in a run of its own; the reply and its cost."""
     place = run.places.outside
     key = place.key(request.step, request.digest)
-    asking = _asking(run, request, place, key)
-    await asking.open()
-    return await _ask_models(asking, []), asking.cost
-
-
-def _asking(
-    run: TaskRun, request: AskRequest, place: Place, key: str, on_text: OnText | None = None
-) -> Asking:
-    return Asking(
+    asking = Asking(
         run,
         request,
         place,
         key,
-        on_text,
-        logprobs=run.policy.steps[request.step].logprobs is not None,
         memory=Memory(run, request, place, key),
+        knowledge=await run.services.learner.knowledge(run.scope.tenant, run),
     )
+    return await _ask_models(asking, []), asking.cost
 
 
 async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
     """Ask one candidate after the other until a reply is accepted, or none could help."""
     run, place = asking.run, asking.place
     failures: list[ModelCallError] = []
+    asking.logprobs = run.policy.steps[asking.request.step].logprobs is not None
     await judge_start(run, asking.request, place)
     await asking.chooser.look_ahead()
     asking.economizes = await heed(run, place, asking.request.step)
@@ -193,7 +206,7 @@ def _decide(asking: Asking, judged: Judged) -> Reply:
         book_answer(asking, judged.paid, decision)
     else:
         run.ledger.decide(decision)
-    asking.chooser.conclude(judged)
+    asking.conclude(judged)
     _tell(run, decision, judged.paid.model, at=decision.at)
     return judged.reply_for(asking.cost)
 
@@ -229,7 +242,7 @@ def _below_threshold(
             return chosen
         if settings.below_threshold == "ask":
             raise ask_person(asking, chosen)
-        asking.chooser.conclude(None)
+        asking.conclude(None)
         halt = confidence_halt(
             chosen.verdict,
             step=step,

@@ -76,12 +76,13 @@ class Step:
             labels=labels,
             prompt_version=prompt_version,
         )
-        if RUNNING.get() is None:
+        run = RUNNING.get()
+        if run is None:
             asked = [request.messages, request.parameters]
             return await as_task(
                 lambda: self._answer(request), name=self.name, agent=self.agent, asked=asked
             )
-        return await self._answer(request)
+        return await call(run, request, run.places.here())
 
     async def _answer(self, request: AskRequest) -> Reply:
         run = running_task()

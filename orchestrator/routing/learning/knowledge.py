@@ -54,9 +54,10 @@ class Knowledge:
 
     def step(self, key: StepKey) -> StepKnowledge:
         """What is known of a step; nothing at first."""
-        if key not in self.steps:
-            self.steps[key] = StepKnowledge(key)
-        return self.steps[key]
+        found = self.steps.get(key)
+        if found is None:
+            found = self.steps[key] = StepKnowledge(key)
+        return found
 
     def fold(self, fact: Observation | Outcome) -> None:
         """Take in the next fact of the log."""

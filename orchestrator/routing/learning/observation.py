@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 from orchestrator.ledger.lessons import Lesson
@@ -25,8 +25,7 @@ _READ = 20_000
 """Characters of a prompt or reply that are read: a signal is not worth the time of a whole book."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepKey:
+class StepKey(NamedTuple):
     """A step of one agent, as it is now: change its models, checks or policy and it is another."""
 
     agent: str

@@ -14,7 +14,7 @@ from orchestrator.routing.checks.schema import check_schema
 from orchestrator.routing.free_checks import free_checks
 from orchestrator.routing.verdict import Verdict, combine
 from orchestrator.runtime.asking.errand import Errand
-from orchestrator.runtime.asking.paid_checks import paid_checks
+from orchestrator.runtime.asking.paid_checks import paid_checks, remembered
 from orchestrator.runtime.run.request import AskRequest
 from orchestrator.runtime.run.results import Reply
 from orchestrator.runtime.storage.journal import JournaledReply
@@ -82,8 +82,10 @@ async def judge(errand: Errand, paid: JournaledReply) -> Judged:
         own = await check_function(request.check, seen, threshold=step.confidence)
         results = (*results, own)
     verdict = combine(results)
-    if verdict.accepted and (more := await paid_checks(errand, paid)):
-        verdict = combine((*results, *more))
+    if verdict.accepted:
+        # What a memo remembers was checked when it was paid for, and is not paid for again.
+        more = remembered(paid.checks) if paid.from_memo else await paid_checks(errand, paid)
+        verdict = combine((*results, *more)) if more else verdict
     return Judged.of(paid, verdict, parsed)
 
 

@@ -16,7 +16,7 @@ from orchestrator.ledger.records import Decision
 from orchestrator.ledger.remembered import Remembered
 from orchestrator.memo.ask import Ask, Hit, Lease
 from orchestrator.memo.entry import Answer, Needs
-from orchestrator.memo.key import digested_content, model_content
+from orchestrator.memo.key import model_content
 from orchestrator.memo.readings import note_readings, note_unknown
 from orchestrator.memo.tools import TOOLS, ToolBinding, ToolRules
 from orchestrator.routing.checks import complete, function, judge
@@ -53,11 +53,11 @@ class Memory:
     _lease: Lease | None = None
     _since: float = field(default_factory=time.monotonic)
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         """Do nothing."""
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -103,27 +103,21 @@ class Memory:
             return None
         step = run.policy.steps[request.step]
         # A judgement is not made anew for a hit, so there must have been one.
-        needed = {judge.NAME} if step.judge is not None else set()
-        needed |= {function.NAME} if request.check else set()
+        needed = [judge.NAME] if step.judge is not None else []
+        needed += [function.NAME] if request.check else []
         return Ask(
             scope=run.scope,
             step=request.step,
             settings=settings,
-            content=digested_content(
-                request.digest,
-                model_content(
-                    request.messages,
-                    tools=request.tools,
-                    schema=request.schema,
-                    parameters=request.parameters,
-                ),
+            content=model_content(
+                request.messages,
+                tools=request.tools,
+                schema=request.schema,
+                parameters=request.parameters,
             ),
+            content_digest=request.digest,
             # What the step itself would take without any evidence, it takes from the memo too.
-            needs=Needs(
-                confidence=step.confidence,
-                checks=frozenset(needed),
-                evidence=False,
-            ),
+            needs=Needs(step.confidence, frozenset(needed), evidence=False),
             labels=labels,
             policy_version=run.policy.version_of(request.step),
             prompt_version=request.prompt_version,
@@ -142,8 +136,10 @@ class Memory:
         """Write the hit into the ledger, in a row of its own, and into the task's journal."""
         assert self.hit is not None
         run, paid, entry = self.run, judged.paid, self.hit.entry
-        note(run, entry.labels)
-        note_readings(entry.reads)
+        if entry.labels:
+            note(run, entry.labels)
+        if entry.reads:
+            note_readings(entry.reads)
         run.journal.add(self.key, paid)
         run.ledger.hit(
             Remembered(

@@ -52,14 +52,10 @@ class PaidCheck:
 async def paid_checks(errand: Errand, paid: JournaledReply) -> tuple[CheckResult, ...]:
     """What models say about a reply that the free checks passed.
 
-    What a memo remembers was checked when it was paid for, and is not paid for again.
-
     Raises:
         Halted: If the task halted meanwhile.
     """
     step = errand.run.policy.steps[errand.request.step]
-    if paid.from_memo:
-        return _remembered(paid.checks)
     asked = [] if errand.economizes else [_agreement(errand, paid), _judge(errand, paid)]
     checks = sorted((one for one in asked if one), key=lambda one: one.action.bound)
     results: list[CheckResult] = []
@@ -72,8 +68,9 @@ async def paid_checks(errand: Errand, paid: JournaledReply) -> tuple[CheckResult
     return (*results, *(CheckResult.not_applicable(name, "it was not asked") for name in silent))
 
 
-def _remembered(checks: Mapping[str, bool]) -> tuple[CheckResult, ...]:
-    return tuple(CheckResult.of(name, passed=checks[name]) for name in PAID if name in checks)
+def remembered(checks: Mapping[str, bool]) -> tuple[CheckResult, ...]:
+    """What models said about a reply when it was paid for."""
+    return tuple([CheckResult.of(name, passed=checks[name]) for name in PAID if name in checks])
 
 
 def _agreement(errand: Errand, paid: JournaledReply) -> PaidCheck | None:

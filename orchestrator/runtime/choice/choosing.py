@@ -32,6 +32,8 @@ from orchestrator.runtime.choice.foresight import Ahead, ahead_of
 from orchestrator.runtime.choice.stages import late_halt, stage_of
 from orchestrator.runtime.choice.whole_cost import Quotes
 from orchestrator.runtime.choice.worth import as_concluded, asked_of, observed, told_by_person
+from orchestrator.runtime.run.request import AskRequest
+from orchestrator.runtime.run.task_run import TaskRun
 from orchestrator.runtime.spending.booking import AttemptRefused
 
 
@@ -64,15 +66,13 @@ class Chooser:
     _ahead: Ahead | None = None
 
     @classmethod
-    async def of(cls, errand: Errand) -> Chooser:
-        """See what is known."""
+    def of(cls, errand: Errand, knowledge: Knowledge) -> Chooser:
+        """Choose by what is known."""
         run, request = errand.run, errand.request
         return cls(
             errand=errand,
-            key=StepKey(
-                run.scope.agent, request.step, request.version(run.policy.version_of(request.step))
-            ),
-            knowledge=await run.services.learner.knowledge(run.scope.tenant, run),
+            key=step_key(run, request),
+            knowledge=knowledge,
             threshold=run.policy.steps[request.step].confidence,
         )
 
@@ -99,8 +99,6 @@ class Chooser:
     def weigh(self, judged: Judged) -> Judged:
         """Hold a reply's calibrated confidence against the threshold, once there is one."""
         step = self.knowledge.step(self.key)
-        if judged.paid.from_memo and step.fitted is None:
-            return judged  # nothing is known of it, and nothing is learned from it
         step.lapse(self.errand.run.clock.now())
         seen = self._observation(judged)
         confidence = step.confidence(seen)
@@ -364,6 +362,13 @@ class Chooser:
                     models=tuple(one.settings.name for one in self.candidates),
                 )
             )
+
+
+def step_key(run: TaskRun, request: AskRequest) -> StepKey:
+    """The step of an ask, as it is now."""
+    return StepKey(
+        run.scope.agent, request.step, request.version(run.policy.version_of(request.step))
+    )
 
 
 def _priced(action: Action) -> Quoted:

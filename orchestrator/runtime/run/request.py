@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -75,6 +76,10 @@ class AskRequest(NamedTuple):
             policy_version: Digest of what the policy says of its step.
         """
         check = self.check
+        if not (self.tools or self.parameters or check or self.prompt_version) and (
+            self.schema is None
+        ):
+            return _plain_version(policy_version)
         parts = [
             policy_version,
             self.tools,
@@ -147,6 +152,12 @@ def ask_request(
         prompt_version=prompt_version,
         digest=canonical,
     )
+
+
+@lru_cache
+def _plain_version(policy_version: str) -> str:
+    """That of an ask of nothing but a prompt."""
+    return digest([policy_version, (), None, {}, None])[:16]
 
 
 def _labels(labels: Iterable[str]) -> frozenset[str]:

@@ -78,6 +78,11 @@ class Learner:
             await _ended(reading)
         return found.knowledge
 
+    def present(self, tenant: str, reader: object) -> Knowledge | None:
+        """The same, if nothing has to be waited for; else ``None``."""
+        found = self._of(tenant)
+        return found.knowledge if self._keep_up(found, reader) is None else None
+
     def expect(self, tenant: str, reader: object) -> None:
         """Begin to read what a task will ask for, so that its first question need not wait."""
         self._keep_up(self._of(tenant), reader)

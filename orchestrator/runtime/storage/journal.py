@@ -64,27 +64,27 @@ def decode(body: bytes) -> Completion:
         ValueError: If it is anything else.
     """
     try:
-        match _parsed(body):
+        fields = _parsed(body)
+        match fields:
             case {
                 "text": str(text),
                 "finish_reason": str(reason),
                 "tool_calls": list(calls),
                 "served_model": str() | None as served_model,
-                **rest,
             }:
                 return Completion(
                     text=text,
                     finish_reason=reason,
                     tool_calls=tuple(map(_tool_call, calls)),
                     served_model=served_model,
-                    logprobs=_logprobs(rest.get("logprobs", [])),
+                    logprobs=_logprobs(fields.get("logprobs", [])),
                 )
     except RecursionError as error:
         raise ValueError(_NO_REPLY) from error
     raise ValueError(_NO_REPLY)
 
 
-def _parsed(body: bytes) -> object:
+def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:  # not so fast, but it knows lone surrogates
