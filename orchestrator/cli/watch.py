@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.options import DEFAULT_STORE, JsonOption, StoreOption
-from orchestrator.cli.output import FAILED, HALTED, INTERRUPTED, counted, print_line
+from orchestrator.cli.output import FAILED, HALTED, INTERRUPTED, counted, in_lines, print_line
 from orchestrator.core.money import Money
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.ledger.stores.reading import LedgerReader, Spending
 
 DEFAULT_EVERY_S = 0.5
+STEP_WIDTH = 12
 
 
 def watch(
@@ -43,6 +45,9 @@ def watch(
             while True:
                 # The task first: what it did before it stopped is then among its attempts.
                 record = find_task(reader, task_id)
+                if not as_json and not seen.is_headed:
+                    typer.echo(_head(record), err=True)
+                    seen.is_headed = True
                 for line in seen.news(reader, task_id):
                     print_line(line.data, line.text, as_json=as_json)
                 if record.status != "running":
@@ -70,6 +75,7 @@ class _Seen:
 
     begun: set[str] = field(default_factory=set)
     booked: dict[str, Money] = field(default_factory=dict)
+    is_headed: bool = False
 
     @property
     def cost(self) -> Money:
@@ -79,11 +85,27 @@ class _Seen:
         for one in reader.attempts_of(task_id):
             if one.end is None and one.attempt_id not in self.begun:
                 self.begun.add(one.attempt_id)
-                yield _line("begun", one, f"asks {one.model}, holds {one.cost}", self.cost)
+                yield self._line("begun", one, one.at, _begun(one))
             elif one.end is not None and one.attempt_id not in self.booked:
                 self.begun.add(one.attempt_id)
                 self.booked[one.attempt_id] = one.cost
-                yield _line("booked", one, _booked(one), self.cost)
+                text = f"{_booked(one)}; {self.cost} so far"
+                yield self._line("booked", one, one.ended_at or one.at, text)
+
+    def _line(self, event: str, one: Spending, at: datetime, text: str) -> _Line:
+        data = {"event": event, "attempt": one, "total_usd": self.cost}
+        return _Line(data, f"{at:%H:%M:%S}  {one.step:{STEP_WIDTH}}  {text}")
+
+
+def _head(record: TaskRecord) -> str:
+    scope, at = record.opening.scope, record.opening.at
+    ends = ", Ctrl-C ends the watching only" if record.status == "running" else ""
+    return f"{scope.team}/{scope.agent}, began {at:%Y-%m-%d %H:%M:%S} UTC{ends}"
+
+
+def _begun(one: Spending) -> str:
+    why = "" if one.kind == "ask" else f" ({one.kind})"
+    return f"asks {one.model}{why}, holds {one.cost}"
 
 
 def _booked(one: Spending) -> str:
@@ -97,14 +119,9 @@ def _booked(one: Spending) -> str:
     )
 
 
-def _line(event: str, one: Spending, text: str, total: Money) -> _Line:
-    data = {"event": event, "attempt": one, "total_usd": total}
-    return _Line(data, f"{one.at:%H:%M:%S}  {one.step:12}  {text}  [{total}]")
-
-
 def _print_end(record: TaskRecord, seen: _Seen, *, as_json: bool) -> None:
     because = record.halt.detail if record.halt else record.error
     data = {"event": record.status, "because": because, "total_usd": seen.cost}
     attempts = counted(len(seen.booked), "attempt")
     text = f"{record.status}, {seen.cost} in {attempts}"
-    print_line(data, f"{text}: {because}" if because else text, as_json=as_json)
+    print_line(data, f"{text}\n{in_lines(because)}" if because else text, as_json=as_json)

@@ -15,6 +15,8 @@ def test_what_a_finished_task_did_is_shown_and_its_end(run, start):
     assert done.code == 0
     assert "small cost $0.000012" in done.out
     assert "40 + 20 tokens" in done.out
+    assert "$0.00003 so far" in done.out
+    assert done.err.startswith("research/solver, began ")
     assert done.out.splitlines()[-1] == "completed, $0.00003 in 2 attempts"
 
 
@@ -34,7 +36,7 @@ def test_it_ends_as_the_task_does(run, start):
     halted, failed = run("task", "watch", "halted"), run("task", "watch", "failed")
 
     assert (halted.code, failed.code) == (3, 1)
-    assert halted.out.splitlines()[-1].startswith("halted, ")
+    assert "halted, $0.000012 in 1 attempt" in halted.out.splitlines()
     assert "the tool broke" in failed.out
 
 

@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from hypothesis import strategies as st
 from orchestrator import Money
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RECORDED = Path(__file__).parents[3] / "shared" / "data" / "routellm_gsm8k.csv.gz"
+BESIDE = Path(__file__).parents[3] / "shared" / "data"
+RECORDED = Path(os.environ.get("ORCHESTRATOR_RECORDED", BESIDE)) / "routellm_gsm8k.csv.gz"
 COLUMNS = [
     *("dataset", "query_id", "group", "model", "prompt", "score", "input_tokens"),
     *("output_tokens", "cost_usd", "cost_source", "response"),
