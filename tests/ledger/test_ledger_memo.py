@@ -1,5 +1,7 @@
 """What a memo asks of the ledger, on every backend: hits that cost nothing, and forgetting."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -112,6 +114,21 @@ async def test_hits_in_a_row_travel_together_and_are_all_there_when_it_is_closed
     with SqliteReader(ledger_path) as reader:
         rows = [row.attempt_id for row in reader.attempts()]
     assert rows == [intent.attempt_id for intent, _ in made]
+
+
+async def test_a_hit_is_over_as_it_is_written_and_never_holds_anything(sqlite_bank, ledger_path):
+    await sqlite_bank.open_task()
+    with closing(sqlite3.connect(ledger_path)) as database, database:
+        database.execute(
+            "CREATE TRIGGER never BEFORE INSERT ON holds BEGIN SELECT RAISE(ABORT, 'a hold'); END"
+        )
+    intent, end = hit(sqlite_bank)
+
+    sqlite_bank.ledger.free(intent, end, None)
+    await sqlite_bank.abandon()
+
+    with SqliteReader(ledger_path) as reader:
+        assert [row.attempt_id for row in reader.attempts()] == [intent.attempt_id]
 
 
 async def test_a_hit_is_written_after_what_came_before_it_and_before_what_comes_next(bank, demand):

@@ -1,6 +1,7 @@
 """Requests and replies that are no plain text, or whose worst case is not plain."""
 
 import asyncio
+import hashlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.core.usage import Usage
 from orchestrator.ledger.stores.sqlite_reading import SqliteReader
 from orchestrator.models.protocol import Completion, ToolCall
 from orchestrator.models.scripted import ScriptedReply
+from orchestrator.runtime.run.request import digest
 from orchestrator.runtime.storage.journal import decode, encode
 
 BUDGET = "budgets: {task: {limit: 0.01 USD}}"
@@ -252,3 +254,9 @@ async def test_tokens_that_a_provider_does_not_say_count_as_the_bound(stage):
 
     assert again.halt.spent.count == spent, "a resume remembers them"
     assert len(stage.asked) == first
+
+
+@pytest.mark.parametrize("size", [0, 1, 2044, 2045, 2046, 4092, 20_000])
+def test_a_long_request_is_digested_in_pieces_to_what_it_is_in_one(size):
+    text = "x" * size
+    assert digest(text) == hashlib.sha256(f'"{text}"'.encode()).hexdigest()

@@ -40,7 +40,8 @@ class Timing:
 
     Attributes:
         rival: Who; ``step`` is a hit as a graph sees it, ``memo`` the memo alone.
-        work: ``hit``, ``store``, ``hit, 8 tasks`` or ``hit, 8 threads``.
+        work: ``store``; ``hit``, the first of each reply since it was stored; ``hit again``;
+            ``hit, 8 tasks`` or ``hit, 8 threads``.
         size: Bytes of prompt and reply, each.
         median_us: The median, in microseconds.
         p99_us: The 99th percentile, in microseconds.
@@ -79,7 +80,7 @@ async def run_latency(
 
     Args:
         rounds: Rounds, in each of which every rival has one turn.
-        operations: Operations of one turn; a tenth as many for step, litellm and langchain.
+        operations: Operations of one turn; a tenth as many for litellm and langchain.
         with_litellm: Whether to load litellm, which takes seconds.
     """
     with tempfile.TemporaryDirectory(prefix="bench-memo-") as name:
@@ -137,7 +138,8 @@ async def _measure(
     for turn in range(rounds):
         for rival in rivals:
             fast = rival.name in _FAST
-            count = operations if fast else max(1, operations // 10)
+            is_quick = fast or isinstance(rival, StepRival)
+            count = operations if is_quick else max(1, operations // 10)
             numbers = range(turn * operations, turn * operations + count)
             await _timed(rival.prepare, numbers, size)
             if not isinstance(rival, StepRival):
@@ -145,7 +147,8 @@ async def _measure(
             # litellm stores in tasks of its own: let them end.
             await asyncio.sleep(0 if fast else _SETTLE_S)
             _note(seconds, rival, "hit", await _timed(rival.hit, numbers, size))
-            if fast or isinstance(rival, StepRival):
+            if is_quick:
+                _note(seconds, rival, "hit again", await _timed(rival.hit, numbers, size))
                 hits = await _in_tasks(rival, numbers, size)
                 _note(seconds, rival, f"hit, {WORKERS} tasks", hits)
             if fast:

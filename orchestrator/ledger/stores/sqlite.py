@@ -219,6 +219,8 @@ class SqliteStore(SqlQueries):
     def write(self, changes: Changes) -> None:
         """Write a batch's changes, one prepared statement per kind of row."""
         write = self._connection.executemany
+        begun = {hold.seq for hold, _ in changes.intents}
+        ended = {hold.seq for hold, _ in changes.ends}
         if changes.intents:
             write(
                 "INSERT INTO attempts (seq, attempt_id, task_id, epoch, key, request_hash, step,"
@@ -226,9 +228,10 @@ class SqliteStore(SqlQueries):
                 " token_bound, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [columns.intent_values(hold, intent) for hold, intent in changes.intents],
             )
+            # What is over already, as a hit of the memo, was never open for anybody to see.
             write(
                 "INSERT INTO holds (seq, expires_at_us, boot) VALUES (?, ?, ?)",
-                [self._expiry(hold, intent) for hold, intent in changes.intents],
+                [self._expiry(*one) for one in changes.intents if one[0].seq not in ended],
             )
         if changes.ends:
             write(
@@ -239,7 +242,7 @@ class SqliteStore(SqlQueries):
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [columns.end_values(hold, end) for hold, end in changes.ends],
             )
-            write("DELETE FROM holds WHERE seq = ?", [(hold.seq,) for hold, _ in changes.ends])
+            write("DELETE FROM holds WHERE seq = ?", [(seq,) for seq in ended - begun])
         if changes.replies:
             write(
                 "INSERT INTO replies (seq, body, expires_at_us) VALUES (?, ?, ?)", changes.replies

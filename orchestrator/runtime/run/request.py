@@ -34,6 +34,10 @@ PARAMETERS: frozenset[str] = frozenset(
 """What an ask may set. Anything else might cost more than what is reserved for an attempt (``n``,
 ``max_tokens``, a provider's own search), or is the policy's to say."""
 
+_AT_ONCE = 2047
+"""Bytes to hash at once. For more, hashlib gives up the interpreter's lock, and with a busy thread
+beside it, as the ledger's is, to get it back takes longer than to hash a whole prompt."""
+
 Prompt = str | Sequence[Any]
 Check = Callable[[Reply], "bool | float | Awaitable[bool | float]"]
 
@@ -179,7 +183,11 @@ def digest(value: object, default: Callable[[Any], Any] | None = None) -> str:
         default: Turns what is not plain data into plain data.
     """
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-    return hashlib.sha256(orjson.dumps(value, default=default, option=options)).hexdigest()
+    body = orjson.dumps(value, default=default, option=options)
+    hashed = hashlib.sha256(body[:_AT_ONCE])
+    for start in range(_AT_ONCE, len(body), _AT_ONCE):
+        hashed.update(body[start : start + _AT_ONCE])
+    return hashed.hexdigest()
 
 
 def _check_is_text(step: str, value: object) -> None:
