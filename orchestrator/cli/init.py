@@ -1,9 +1,10 @@
-"""``orchestrator init``: a policy and a first agent, from three questions or as many flags."""
+"""``orchestrator init``: a policy and a first agent, from four questions or as many flags."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +49,8 @@ def init(
     team = team or _ask("Which team pays", folder if folder.isidentifier() else "default")
     model = model or _ask("A cheap model", DEFAULT_MODEL)
     strong = strong or _ask("A strong model, for what the cheap one cannot do", DEFAULT_STRONG)
-    budget = _amount(budget or _ask("How many USD may one task spend", DEFAULT_BUDGET))
+    spends = "How many USD may one task spend"
+    budget = _amount(budget) if budget else _ask(spends, DEFAULT_BUDGET, _amount)
     known = {name: (one["input"], one["output"]) for name, one in prices(price).items()}
     models = [
         FirstModel(name=name, model=one, api_base=api_base, price=known.get(one))
@@ -62,10 +64,11 @@ def init(
     _say_what_next(files[0], files[1])
 
 
-def _ask(question: str, default: str) -> str:
+def _ask(question: str, default: str, read: Callable[[str], str] = str) -> str:
+    """Ask at a terminal, and once more for what ``read`` refuses."""
     if not _is_terminal():
         return default
-    answer: str = typer.prompt(question, default=default)
+    answer: str = typer.prompt(question, default=default, value_proc=read)
     return answer
 
 

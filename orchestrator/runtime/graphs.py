@@ -35,6 +35,8 @@ def find_graph(graph: Graph) -> Graph:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         message = f"There is no graph {graph!r}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name == module_name:
+            message += f"; stand in the folder of {module_name}.py, or install it"
         raise ValueError(message) from error
     return found() if callable(found) and not isinstance(found, (StateGraph, Pregel)) else found
 

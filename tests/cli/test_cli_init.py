@@ -60,7 +60,7 @@ def test_what_init_says_to_type_runs_a_governed_agent(run, bare, folder, upstrea
 def test_it_asks_at_a_terminal_and_an_empty_answer_takes_the_default(
     run, bare, folder, monkeypatch
 ):
-    monkeypatch.setattr("typer.prompt", lambda question, default: f"{default}0")
+    monkeypatch.setattr("typer.prompt", lambda question, default, **_: f"{default}0")
     monkeypatch.setattr("orchestrator.cli.init._is_terminal", lambda: True)
 
     run(
@@ -190,3 +190,13 @@ def test_doctor_warns_of_a_release_that_stole_keys(run, bare, monkeypatch):
 
     assert done.code == 2
     assert findings(done)["litellm"] == ("wrong", "1.82.7")
+
+
+def test_an_answer_that_is_no_amount_is_asked_for_again(run, folder, monkeypatch):
+    monkeypatch.setattr("orchestrator.cli.init._is_terminal", lambda: True)
+
+    done = run("init", "mine", stdin="platform\n\n\nmuch\n0.20\n")
+
+    assert done.code == 0, done.err
+    assert "'much' is no amount in USD" in done.said
+    assert "limit: 0.20 USD" in (folder / "mine" / "policy.yaml").read_text()

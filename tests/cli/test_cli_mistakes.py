@@ -24,7 +24,7 @@ RUN = ("run", "agents:graph", "--agent", "solver")
         ((*RUN, "--task-id", "!"), "a task id is 1 to 128 of"),
         ((*RUN, "--policy", "none.yaml"), "none.yaml: cannot be read"),
         (("run", "agents", "--agent", "a"), "named as 'module:name', not 'agents'"),
-        (("run", "nowhere:graph", "--agent", "a"), "No module named 'nowhere'"),
+        (("run", "nowhere:graph", "--agent", "a"), "stand in the folder of nowhere.py"),
         (("run", "agents:nothing", "--agent", "a"), "no attribute 'nothing'"),
         (("run", "agents:no_graph", "--agent", "a"), "takes a StateGraph, a compiled graph or"),
         (("run", "agents:no_entry", "--agent", "a"), "entrypoint"),
