@@ -54,12 +54,13 @@ format: $(VENV)/dev.stamp ## Format the code and fix what can be fixed safely
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+# The theme announces what its maintainers plan for 2027, unless it is told not to.
 docs: $(VENV)/docs.stamp ## Write the generated pages anew, build the site into build/site
 	$(BIN)/python -m orchestrator.policy.schema policies/schema.json
 	$(BIN)/python -m orchestrator.policy.reference docs/policy.md
 	$(BIN)/python -m orchestrator.telemetry.reference docs/reference.md
 	$(BIN)/typer orchestrator.cli.main utils docs --name orchestrator --output docs/cli.md
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # With the uv.lock of an earlier run only what pyproject.toml changed moves; without it everything
 # moves to its newest version. uv.lock is not committed: it records the address of an index.
