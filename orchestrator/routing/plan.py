@@ -36,7 +36,7 @@ class Pick:
 
     Attributes:
         choice: What to take; `None`: nothing fits what is left, so nothing may start.
-        price: The success of what is to come (in `log p`) that one unit of cost buys there; 0 where
+        price: The success of what is to come (in `log p`) that one unit less would take; 0 where
             there is enough for the best of everything.
         fitting: The names of all choices that leave enough for the cheapest finish.
         finish: What the cheapest finish after this step needs.
@@ -84,8 +84,6 @@ def _score(choice: Choice, ahead: Prospect, budget: float) -> float:
 
 
 def _price(choice: Choice, ahead: Prospect, budget: float) -> float:
-    """What a cell more would add to the chance of what is to come, per unit."""
-    now, then = (ahead.chance(choice, money) for money in (budget, budget + ahead.cell))
-    if then <= 0:
-        return inf
-    return log(then / max(now, _NONE)) / ahead.cell
+    """What a cell less would take from the chance of what is to come, per unit."""
+    now, less = (ahead.chance(choice, money) for money in (budget, budget - ahead.cell))
+    return log(now / less) / ahead.cell if less > 0 else inf

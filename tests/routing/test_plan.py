@@ -124,7 +124,7 @@ def test_the_finish_has_a_margin_for_scatter_and_room_for_a_reserve():
     assert cheapest_finish([step(0.7, 0.8, 0.9, most=3, spread=9)] * 4) == 4 * 3
 
 
-def test_the_price_is_what_one_unit_more_buys():
+def test_the_price_is_what_one_unit_less_would_take():
     poor, rich = (planned([step(0.7, 0.85, 0.95)] * 3, money) for money in (6, 90))
     assert 0 < poor.price < inf
     assert rich.price == 0

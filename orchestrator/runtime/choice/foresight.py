@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TASKS = 50
 """How many of the newest completed tasks of the agent and its tenant are looked at."""
+_SAME = 1 - 1e-9
+"""What chances may differ by in rounding."""
 _ACCEPT = ""
 """Name of the choice to ask nobody more."""
 
@@ -77,10 +79,11 @@ class Ahead:
         found = pick(list(choices.values()), to_come, money, seconds=seconds)
         best = found.choice
         chosen = decided
-        # Where money buys nothing later, there is nothing to hold it back for.
-        is_dear = found.price > 0 and best is not None and choices[decided].cost > best.cost
-        if best is not None and (is_dear or decided not in found.fitting):
-            chosen = best.name
+        if best is not None:
+            # Where money buys nothing later, there is nothing to hold it back for.
+            later = [to_come.chance(one, money) for one in (choices[decided], best)]
+            if decided not in found.fitting or later[0] < later[1] * _SAME:
+                chosen = best.name
         names = {one.action: one.name for one in expected}
         noted = self._noted(found, names, decided if chosen != decided else None)
         takes = to_come.seconds if self.run.deadline.remaining_s < inf else None
