@@ -217,3 +217,36 @@ async def test_where_no_region_fits_the_halt_says_what_the_cheapest_needs(stage)
     assert {one.halt.reason for one in halted} == {"budget"}
     assert all("needs $0.000172 for one attempt" in one.halt.detail for one in halted)
     assert provider.asked == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [failed("server_error", 503), failed("rate_limited", 429, 5.0), failed("not_connected")],
+    ids=lambda error: error.kind,
+)
+async def test_a_region_that_fits_is_asked_again_where_the_other_is_too_dear(stage, error):
+    budget = "budgets: {task: {limit: 0.0009 USD}}"
+    provider, answer = Provider(), Provider.__call__
+
+    def once_down(request):
+        provider.failing = {} if provider.asked else {"eu": error}
+        return answer(provider, request)
+
+    orchestrator = stage.orchestrator(budget, script=once_down, models=DEAR, clock=FakeClock())
+    async with orchestrator:
+        for number in range(8):
+            provider.asked.clear()
+            result = await orchestrator.run(GRAPH, {}, agent="a", task_id=f"t{number}")
+            assert result.status == "completed", result
+            assert provider.asked == ["eu/KEY_A"] * 5
+    assert {row.kind for row in stage.rows()} == {"ask", "retry"}
+
+
+async def test_what_no_budget_refused_is_not_asked_again(stage):
+    provider = Provider()
+    provider.failing["KEY"] = failed("server_error", 503)
+    orchestrator = stage.orchestrator("limits: {model_calls: 1}", script=provider, models=DEAR)
+    async with orchestrator:
+        result = await orchestrator.run(GRAPH, {}, agent="a")
+    assert result.halt.reason == "model_calls"
+    assert len(provider.asked) == 1

@@ -112,10 +112,15 @@ async def obtain(errand: Errand, action: Action, *, kind: AttemptKind) -> Journa
                 endpoints.failed(asked, failed)
                 raise
             except AttemptRefused as refused:
-                cheaper = endpoints.cheaper(refused)
-                if cheaper is None:
+                if refused.need is None:
                     raise
-                asked = cheaper
+                cheaper = endpoints.cheaper(refused.need)
+                if cheaper is not None:
+                    asked = cheaper
+                elif error is not None and endpoints.may_yet_answer(error):
+                    raise error from refused
+                else:
+                    raise
 
     def may_retry() -> bool:
         if errand.shown or run.halt or isinstance(error, AttemptTimedOut):

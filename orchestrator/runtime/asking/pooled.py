@@ -10,7 +10,6 @@ from orchestrator.models.protocol import ModelCallError
 from orchestrator.models.retry import is_worth_a_retry
 from orchestrator.runtime.asking.actions import Action
 from orchestrator.runtime.run.task_run import TaskRun
-from orchestrator.runtime.spending.booking import AttemptRefused
 
 
 @dataclass(slots=True)
@@ -48,15 +47,21 @@ class Endpoints:
         rested = (one for one in self._in_turn() if latch.state(one.settings.endpoint) != "open")
         return self._untried() or next(rested, last)
 
-    def cheaper(self, why: AttemptRefused) -> Action | None:
-        """Whom to ask after a budget refused the last: who costs less at the most.
+    def cheaper(self, refused: Money) -> Action | None:
+        """Whom to ask after a budget refused this much: who costs less at the most.
 
         A budget that others share is only judged by reserving on it.
         """
-        if why.need is None:
-            return None
-        self._below = why.need
+        self._below = refused
         return self._untried()
+
+    def may_yet_answer(self, error: ModelCallError) -> bool:
+        """Whether one that no budget has refused failed for a reason that passes."""
+        latch = self.run.services.latch
+        return is_worth_a_retry(error) and any(
+            one.settings.endpoint in self._failed and latch.state(one.settings.endpoint) != "open"
+            for one in self._in_turn()
+        )
 
     def failed(self, asked: Action, error: ModelCallError) -> None:
         """Note how an attempt ended."""
