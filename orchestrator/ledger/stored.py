@@ -46,6 +46,7 @@ from orchestrator.ledger.validation import (
     check_decision,
     check_demands,
     check_end,
+    check_free,
     check_growth,
     check_intent,
     check_lessons,
@@ -217,7 +218,7 @@ class StoredLedger:
     def hit(self, hit: Remembered) -> None:
         """Note that a memo answered, as :meth:`free` does."""
         checked = check_remembered(hit)
-        self._note(lambda unit: book.remember(unit, checked, self._keep))
+        self._note(lambda unit: book.remember(unit, checked, self._keep), hit.attempt_id)
 
     def free(self, intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> None:
         """Note what was free, with its decision. Does not wait; all of it or nothing.
@@ -226,11 +227,8 @@ class StoredLedger:
             LedgerUnavailable: If the ledger is not open.
             ValueError: If a value cannot be stored.
         """
-        check_intent(intent)
-        checked = check_end(end)
-        if decision is not None:
-            check_decision(decision)
-        self._note(lambda unit: book.free(unit, intent, checked, decision, self._keep))
+        end = check_free(intent, end, decision)
+        self._note(lambda unit: book.free(unit, intent, end, decision, self._keep), end.attempt_id)
 
     def note(self, lessons: Sequence[Lesson]) -> None:
         """Note what is to be learned from. Does not wait; all of it or nothing.
@@ -383,8 +381,8 @@ class StoredLedger:
         self._writer.submit(Operation(answer, run, urgency=urgency, tasks=tasks, holds=holds))
         return cast("T", await answer.future)
 
-    def _note(self, run: Callable[[UnitOfWork], None]) -> None:
-        self._writer.submit(Operation(None, run, urgency="note"))
+    def _note(self, run: Callable[[UnitOfWork], None], adds: str | None = None) -> None:
+        self._writer.submit(Operation(None, run, urgency="note", adds=adds))
 
     async def _withdraw(self, attempt_id: str) -> None:
         """See a withdrawal through, however often the caller is cancelled meanwhile."""

@@ -176,6 +176,21 @@ def check_end(end: AttemptEnd) -> AttemptEnd:
     return replace(end, error=error, served_model=served_model)
 
 
+def check_free(intent: AttemptIntent, end: AttemptEnd, decision: Decision | None) -> AttemptEnd:
+    """Refuse what is free and cannot be stored; return its end as :func:`check_end` does.
+
+    Raises:
+        ValueError: If a part of it cannot be stored, or it is the end of another attempt.
+    """
+    check_intent(intent)
+    if end.attempt_id != intent.attempt_id:
+        message = f"attempt {intent.attempt_id} cannot end as {end.attempt_id}; give both one id"
+        raise ValueError(message)
+    if decision is not None:
+        check_decision(decision)
+    return check_end(end)
+
+
 def check_remembered(hit: Remembered) -> Remembered:
     """Refuse a hit that cannot be stored; return it with what a provider said made storable.
 

@@ -132,7 +132,10 @@ class Teller:
     def hit(self, intent: AttemptIntent, end: AttemptEnd) -> Operation:
         """To note that a memo answered."""
         return Operation(
-            None, lambda unit: book.free(unit, intent, end, None, self._keep), urgency="note"
+            None,
+            lambda unit: book.free(unit, intent, end, None, self._keep),
+            urgency="note",
+            adds=intent.attempt_id,
         )
 
     def take_over(

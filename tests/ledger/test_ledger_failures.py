@@ -8,7 +8,10 @@ import pytest
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
+from orchestrator.ledger.remembered import Remembered
+from orchestrator.ledger.stores.postgres import PostgresStore
 from orchestrator.ledger.stores.sqlite import SqliteStore
+from orchestrator.testing.unreliable_store import LOST, UNHEARD, Commits, UnreliableStore
 
 
 class Faults:
@@ -361,3 +364,30 @@ async def test_verification_finds_orphans(frail, outside, statement, orphan):
 
     assert orphan in (await frail.ledger.verify()).orphans
     await frail.abandon()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def unreliable(request, ledger_path):
+    if request.param == "sqlite":
+        return UnreliableStore(SqliteStore(ledger_path), Commits())
+    return UnreliableStore(PostgresStore(request.getfixturevalue("postgres_url")), Commits())
+
+
+@pytest.mark.parametrize("fault", [LOST, UNHEARD])
+async def test_what_may_be_noted_already_is_noted_once(open_bank, unreliable, demand, fault):
+    """Noted twice, it would be refused by the store, and with it all that others ask."""
+    bank = await open_bank(unreliable)
+    await bank.open_task()
+    decision = bank.decision("hit")
+    hit = ("hit", "task-1", 1, "key", "hash", "plan", "small", bank.clock.now(), Money(5), 1.0)
+    unreliable.fault = fault
+    bank.ledger.hit(Remembered(*hit, reply=b"{}", decision=decision))
+    with pytest.raises(LedgerUnavailable, match=fault):
+        await bank.hold(10, demand(100))
+
+    await bank.settle(await bank.hold(10, demand(100)), 10)
+
+    told = await bank.ledger.history("task-1")
+    assert [one.intent.attempt_id for one in told.attempts].count("hit") == 1
+    assert told.decisions == {"key": decision}
+    assert await bank.sums() == (10, 0, 0)

@@ -11,7 +11,7 @@ from orchestrator.core.money import Money
 from orchestrator.core.scope import Scope
 from orchestrator.core.usage import Usage
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.records import TaskClosing, TaskOpening
+from orchestrator.ledger.records import AttemptEnd, TaskClosing, TaskOpening
 
 BAD = "\ud800"
 SCOPE = Scope(org="acme", team="research", agent="writer", task_id="task-2", tenant="research")
@@ -156,3 +156,20 @@ async def test_the_bound_of_an_attempts_tokens_is_kept(bank):
     (attempt,) = (await bank.ledger.history("task-1")).attempts
 
     assert attempt.intent.token_bound == 1234
+
+
+async def test_what_is_free_ends_as_itself(bank):
+    await bank.open_task()
+    ended = AttemptEnd(
+        attempt_id="other",
+        end="settled",
+        cost=Money.ZERO,
+        certainty="known",
+        seconds=0.0,
+        at=bank.clock.now(),
+    )
+
+    with pytest.raises(ValueError, match="attempt one cannot end as other; give both one id"):
+        bank.ledger.free(bank.intent(0, attempt_id="one"), ended, None)
+
+    assert (await bank.ledger.history("task-1")).attempts == ()

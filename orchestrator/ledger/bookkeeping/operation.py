@@ -44,9 +44,20 @@ class Operation:
         urgency: ``now`` writes, ``read`` does not, ``note`` writes and may travel with others.
         result: What it returned, once it ran.
         error: What it raised, once it ran.
+        is_doubtful: Whether a transaction it ran in may be recorded, which nobody could tell.
     """
 
-    __slots__ = ("_holds", "_run", "_tasks", "answer", "error", "result", "urgency")
+    __slots__ = (
+        "_adds",
+        "_holds",
+        "_run",
+        "_tasks",
+        "answer",
+        "error",
+        "is_doubtful",
+        "result",
+        "urgency",
+    )
 
     def __init__(
         self,
@@ -56,8 +67,9 @@ class Operation:
         urgency: Urgency = "now",
         tasks: tuple[str, ...] = (),
         holds: tuple[str, ...] = (),
+        adds: str | None = None,
     ) -> None:
-        """Say what to run, and the ids of the tasks and attempts it will need."""
+        """Say what to run, and the ids of the tasks and attempts it will need, and may add."""
         self.answer = answer
         self.urgency = urgency
         self.result: object = None
@@ -65,15 +77,21 @@ class Operation:
         self._run = run
         self._tasks = tasks
         self._holds = holds
+        self._adds = adds
+        self.is_doubtful = False
 
     def want(self, wanted: Wanted) -> None:
         """Name the rows it will need."""
         wanted.tasks.update(self._tasks)
         wanted.holds.update(self._holds)
+        if self.is_doubtful and self._adds is not None:
+            wanted.holds.add(self._adds)
 
     def run(self, unit: UnitOfWork) -> None:
         """Do it, and keep what comes of it; again, if its transaction was undone."""
         self.error = None
+        if self.is_doubtful and self._adds is not None and unit.hold(self._adds) is not None:
+            return  # it was recorded after all
         try:
             self.result = self._run and self._run(unit)
         except REFUSALS as error:

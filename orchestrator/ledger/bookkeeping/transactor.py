@@ -233,6 +233,7 @@ class Transactor:
                 if isinstance(cause, OutcomeUnknown):
                     # If it turns out to be there, nobody uses it.
                     self.unwritten.append(self.withdrawal(None, operation.intent.attempt_id))
+            operation.is_doubtful |= isinstance(cause, OutcomeUnknown)
             operation.error = unavailable(cause)
         self.unwritten += [one for one in failed if one.urgency == "note"]
         deliver(failed)
