@@ -1,6 +1,7 @@
 """What reports read, beside those who write."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.core.usage import Usage
+from orchestrator.ledger.afterwards import Correction
 from orchestrator.ledger.factory import reader_from_url
 from orchestrator.ledger.lessons import Lesson
-from orchestrator.ledger.stores.reading import Total
+from orchestrator.ledger.records import AttemptEnd
+from orchestrator.ledger.stores.reading import Doubt, Total
 from orchestrator.ledger.stores.sqlite import SqliteStore
 
 
@@ -154,6 +157,56 @@ async def test_totals_add_up_by_any_dimensions(bank, reader):
         ("acme", "research", "writer", "research"),
         ("acme", "research", "reader", "research"),
     ]
+
+
+async def test_what_a_memo_answered_is_no_attempt_and_saved_something(bank, reader, clock):
+    await bank.open_task()
+    await bank.settle(await bank.hold(40, origin="eu/KEY_B"), 30, usage=Usage(10, 5))
+    for kind, saved, seconds in (("memo", 7, 1.5), ("memo", 8, 2.0), ("person", 0, 0.0)):
+        answered = bank.intent(0, kind=kind)
+        made = {"end": "settled", "cost": Money.ZERO, "certainty": "known", "seconds": 0.1}
+        made |= {"at": clock.now(), "saved": Money(saved), "saved_seconds": seconds}
+        bank.ledger.free(answered, AttemptEnd(attempt_id=answered.attempt_id, **made), None)
+    await bank.barrier()
+
+    (everything,) = reader.totals([])
+    assert everything == replace(
+        total((), 1, known=30, input_tokens=10, output_tokens=5),
+        hits=2,
+        saved=Money(15),
+        saved_seconds=3.5,
+    )
+    assert [one.saved for one in reader.attempts()] == [Money(n) for n in (0, 7, 8, 0)]
+    assert [one.saved_seconds for one in reader.attempts()] == [0, 1.5, 2.0, 0]
+    assert [one.group for one in reader.totals(["origin"])] == [("eu/KEY_B",), (None,)]
+    assert [one.origin for one in reader.attempts()] == ["eu/KEY_B", None, None, None]
+
+
+async def test_a_doubt_is_told_with_what_became_of_it(bank, reader, clock):
+    await bank.open_task()
+    held = [await bank.hold(40, step=step, model=f"m-{step}") for step in ("one", "two")]
+    begun = clock.now()
+    clock.advance(seconds=1)
+    await bank.ledger.take_over("task-1", owner="process-2")
+    made = {"cost": Money(45), "certainty": "known", "source": "usage.csv:2", "at": clock.now()}
+    await bank.ledger.correct(Correction(attempt_id=held[1], **made))
+
+    doubts = reader.doubts()
+
+    assert [one.attempt_id for one in doubts] == held
+    assert doubts[1] == Doubt(
+        attempt_id=held[1],
+        task_id="task-1",
+        step="two",
+        model="m-two",
+        provider_model="openai/small",
+        reserve=Money(40),
+        at=begun,
+        expires_at=begun + timedelta(seconds=130),
+        cost=Money(45),
+        source="usage.csv:2",
+    )
+    assert (doubts[0].cost, doubts[0].source) == (None, None)
 
 
 async def test_attempts_in_doubt_count_as_unknown(bank, reader):
