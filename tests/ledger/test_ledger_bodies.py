@@ -134,3 +134,18 @@ async def test_a_reply_that_comes_after_completion_is_kept_for_replay_too(store,
     await bank.open_task("task-2")
     await bank.close_task("task-2")
     assert await bodies(bank) == (b"", [None], None)
+
+
+@pytest.mark.parametrize("status", ["halted", "failed"])
+async def test_a_reply_that_comes_after_a_halt_is_kept_30_days_from_then(bank, clock, status):
+    await bank.open_task()
+    attempt = await bank.hold(1)
+    await bank.close_task(status=status)
+    clock.advance(days=1)
+    await bank.settle(attempt, 1, reply=b"late")
+
+    for days, kept in ((29, b"late"), (1, None)):
+        clock.advance(days=days)
+        await bank.open_task(f"after-{days}")
+        await bank.close_task(f"after-{days}")
+        assert await bodies(bank) == (b"", [kept], None)

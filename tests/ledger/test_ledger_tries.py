@@ -74,3 +74,7 @@ async def test_who_waited_longer_asks_first_when_a_batch_is_tried_again(bank, st
     assert await bank.sums() == (0, 60, 0)
     for one in (waiters[1], late):
         one.cancel()
+
+
+def test_of_what_fails_in_memory_nothing_passes():
+    assert not MemoryStore().is_passing(InterruptedError())

@@ -65,6 +65,7 @@ WRONG = {
     "kind": lambda bank: noted(bank.ledger.mark, "task-1", BAD, "key"),
     "checks": lambda bank: noted(bank.ledger.decide, bank.decision("a", checks={BAD: True})),
     "confidence": lambda bank: noted(bank.ledger.decide, bank.decision("a", confidence=10**400)),
+    "confidence ": lambda bank: noted(bank.ledger.decide, bank.decision("a", confidence=-0.1)),
     "usage": lambda bank: ended(bank, usage=Usage(10**30, 1)),
     "seconds": lambda bank: ended(bank, seconds=nan),
     "saved_seconds": lambda bank: ended(bank, saved_seconds=inf),

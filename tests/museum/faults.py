@@ -59,11 +59,33 @@ MONEY = [
         "::test_two_handles_share_one_budget",
     ),
     Fault(
+        "each process seeds the counters anew",
+        "ledger/bookkeeping/unit.py",
+        "        for row in loaded.accounts.values():\n            self._cache(row)\n        for",
+        "        for row in loaded.accounts.values():\n            row.settled *= 2\n"
+        "            self._cache(row)\n        for",
+        f"{LEDGER}::test_a_counter_is_not_seeded_once_per_process",
+    ),
+    Fault(
         "a window is reset at midnight of the wrong zone",
         "budgets/windows.py",
         "    zone = ZoneInfo(rule.timezone)",
         '    zone = ZoneInfo("UTC")',
         "tests/budgets/test_windows.py::test_a_window_has_its_key_and_exact_bounds",
+    ),
+    Fault(
+        "a window never resets",
+        "budgets/windows.py",
+        "    return today.isoformat(), today, today + timedelta(days=1)",
+        "    first = today.replace(day=1)\n    return first.isoformat(), first, _month(today)[2]",
+        f"{HOLDS}::test_a_window_is_not_reset_late_or_never_or_in_the_wrong_zone",
+    ),
+    Fault(
+        "what ends late counts in the new window",
+        "ledger/bookkeeping/unit.py",
+        "        rows = self.accounts_of(hold)\n        self._holds",
+        "        rows = list(self._accounts_by_id.values())[-1:]\n        self._holds",
+        f"{LEDGER}::test_a_late_settlement_does_not_erase_the_new_windows_spend[sqlite]",
     ),
     Fault(
         "fail closed fails open",
@@ -73,12 +95,26 @@ MONEY = [
         f"{LEDGER}::test_fail_closed_fails_closed",
     ),
     Fault(
+        "no database is no budget",
+        "ledger/factory.py",
+        "        return made(SqliteStore(path, steady=steady))",
+        "        from orchestrator.ledger.stores.memory import MemoryStore\n\n"
+        "        return made(MemoryStore() if path.is_dir() else SqliteStore(path))",
+        f"{HOLDS}::test_no_database_is_not_no_budget",
+    ),
+    Fault(
         "the gate checks the model that was asked for, the fallback bills another",
         "runtime/asking/attempt.py",
         "        reserve=order.action.bound,",
-        '        reserve=Money(200_000) if order.action.settings.name == "large" else'
-        " order.action.bound,",
+        "        reserve=min(order.action.bound, type(order.action.bound)(200_000)),",
         f"{HOLDS}::test_the_gate_judges_the_model_that_is_asked_and_each_fallback_anew",
+    ),
+    Fault(
+        "a free model with a paid fallback spends without end",
+        "runtime/asking/attempt.py",
+        "        reserve=order.action.bound,",
+        "        reserve=order.action.bound - order.action.bound,",
+        f"{HOLDS}::test_a_free_model_with_a_paid_fallback_does_not_spend_without_end",
     ),
     Fault(
         "cut streams cost nothing",
@@ -86,6 +122,21 @@ MONEY = [
         '    return Booking(reserve.amount, Money.ZERO, certainty, "settled", usage)',
         '    return Booking(Money.ZERO, Money.ZERO, certainty, "settled", usage)',
         f"{HOLDS}::test_a_cut_stream_and_an_early_break_do_not_cost_nothing",
+    ),
+    Fault(
+        "an early break loses the spend",
+        "runtime/stream.py",
+        "            yield Piece(text)\n",
+        "            try:\n                yield Piece(text)\n            except GeneratorExit:\n"
+        "                self._run.cut()\n                raise\n",
+        f"{HOLDS}::test_a_cut_stream_and_an_early_break_do_not_cost_nothing",
+    ),
+    Fault(
+        "retries that nobody counts",
+        "models/wire.py",
+        "        if address in wire.posted:",
+        "        if False:",
+        "tests/models/test_litellm_client.py::test_not_even_litellms_own_setting_makes_it_retry",
     ),
     Fault(
         "cached tokens are billed twice",
@@ -174,6 +225,13 @@ HALTS = [
         "MAX_RETRIES = 3",
         "MAX_RETRIES = 6",
         f"{HOLDS}::test_a_fallback_loop_does_not_restart_its_own_retries",
+    ),
+    Fault(
+        "a timeout on a sync node waits until it returns",
+        "runtime/drive.py",
+        "            timeout=run.deadline.remaining_s,\n",
+        "",
+        f"{HOLDS}::test_a_timeout_on_a_sync_node_does_not_wait_until_it_returns",
     ),
 ]
 WHOLE_LIVES = [
