@@ -296,8 +296,8 @@ ATTRIBUTION = [
     Fault(
         "what a sub-agent does is outside of the session",
         "runtime/steps.py",
-        "        if RUNNING.get() is None:\n            asked",
-        '        if RUNNING.get() is None or self.name == "expert":\n            asked',
+        "        if run is None:\n            asked",
+        '        if run is None or self.name == "expert":\n            asked',
         f"{ATTRIBUTED}::test_a_sub_agent_inside_a_tool_costs_inside_its_task",
     ),
     Fault(
