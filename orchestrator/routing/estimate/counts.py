@@ -116,14 +116,15 @@ class Ladder:
             root: A guess for this very case, instead of that of the name.
             beside: Outcomes that are counted too, though they are kept apart.
         """
-        ladders = (self,) if beside is None else (self, beside)
         mean = self.root.get(name, self.guess) if root is None else root
         weight = 0.0
         for depth in range(len(path) + 1):
-            found = [ladder.counts.get((path[:depth], name)) for ladder in ladders]
-            if counts := [count for count in found if count is not None]:
-                own = sum(count.weight for count in counts)
-                total = sum(count.total for count in counts)
+            at, total, own = (path[:depth], name), 0.0, 0.0
+            if (count := self.counts.get(at)) is not None:
+                total, own = count.total, count.weight
+            if beside is not None and (count := beside.counts.get(at)) is not None:
+                total, own = total + count.total, own + count.weight
+            if own:
                 mean = (total + self.kappa * mean) / (own + self.kappa)
                 weight = own + self.kappa * weight / (weight + self.kappa)
         return Estimate(mean, weight)
