@@ -155,6 +155,7 @@ async def _ask_models(asking: Asking, judged: list[Judged]) -> Judged:
         try:
             paid = await obtain(asking, action, kind="escalation" if judged else "ask")
         except AttemptRefused as refused:
+            asking.chooser.failed(action)  # it may have been asked before the refusal
             if asking.chooser.was_late(refused):
                 continue
             if judged and run.halt is None and refused.halt.reason not in HARD_STOPS:

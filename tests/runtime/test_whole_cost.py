@@ -300,3 +300,31 @@ async def test_a_retry_that_would_come_too_late_is_not_made(stage):
         once = await asked(orchestrator, timeout="5s")
     assert models(retried).count("large") > 1
     assert models(once) == ["large"]
+
+
+FAR = """
+models:
+  far: {model: openai/far, max_output_tokens: 3000, price: {input: 1, output: 1}}
+  near: {model: openai/near, max_output_tokens: 10, price: {input: 1, output: 100}}
+"""
+
+
+async def test_what_failed_before_a_budget_refused_its_retry_is_no_cost_of_the_next_one(stage):
+    """Far is cheaper, but not where it may reply at length: there is no money for that twice."""
+    broken = ModelCallError(kind="broken", message="cut")
+    policy = "budgets: {task: {limit: 0.0045 USD}}"
+
+    def script(request):
+        return broken if request.settings.name == "far" else says("near")
+
+    clock = FakeClock()
+    async with stage.orchestrator(policy, script=script, models=FAR, clock=clock) as orchestrator:
+        tried = (await asked(orchestrator)).attempts
+        seen = await orchestrator._services.ledger.lessons("research")
+    assert [one.model for one in tried] == ["far", "near"]
+    assert [
+        (one.body["action"], one.body["cost"]) for one in seen if one.kind == "observation"
+    ] == [
+        ("openai/far|3000|", pytest.approx(float(tried[0].cost.usd))),
+        ("openai/near|10|", pytest.approx(float(tried[1].cost.usd))),
+    ]
