@@ -1,6 +1,7 @@
 """What a store undoes for a reason that passes is tried again, but not for ever."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -78,3 +79,20 @@ async def test_who_waited_longer_asks_first_when_a_batch_is_tried_again(bank, st
 
 def test_of_what_fails_in_memory_nothing_passes():
     assert not MemoryStore().is_passing(InterruptedError())
+
+
+async def test_a_store_that_cannot_be_looked_at_is_told_to_those_who_wait(
+    sqlite_bank, demand, monkeypatch
+):
+    await sqlite_bank.open_task()
+    await sqlite_bank.hold(60, demand(100))
+    waiter = await sqlite_bank.waits(sqlite_bank.hold(50, demand(100)))
+
+    def fail(_):
+        message = "disk I/O error"
+        raise sqlite3.OperationalError(message)
+
+    monkeypatch.setattr(sqlite_bank.ledger._store, "overdue", fail)
+
+    with pytest.raises(LedgerUnavailable, match="disk I/O error"):
+        await asyncio.wait_for(waiter, 10)
