@@ -75,7 +75,11 @@ class Ledger(Protocol):
         ...
 
     async def task(self, task_id: str) -> TaskRecord | None:
-        """The task, or ``None``."""
+        """The task, or ``None``.
+
+        Raises:
+            ValueError: If no store could hold such an id.
+        """
         ...
 
     async def family(self, task_id: str) -> Sequence[str]:

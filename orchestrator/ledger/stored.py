@@ -134,6 +134,7 @@ class StoredLedger:
 
     async def task(self, task_id: str) -> TaskRecord | None:
         """The task, or ``None``."""
+        check_text(task_id=task_id)
         return await self._ask(lambda unit: unit.flushed().task(task_id), urgency="read")
 
     async def family(self, task_id: str) -> Sequence[str]:

@@ -303,6 +303,18 @@ async def test_text_that_postgres_cannot_hold_is_refused_to_its_caller_alone(fra
     assert attempt.end.error == "a\N{REPLACEMENT CHARACTER}b"
 
 
+async def test_a_question_that_postgres_cannot_read_spoils_no_other(frail):
+    await frail.open_task()
+
+    asked = await asyncio.gather(
+        *(frail.ledger.task(name) for name in ("task-1", "a\0b", "task-1")), return_exceptions=True
+    )
+
+    assert isinstance(asked[1], ValueError)
+    assert asked[0] == asked[2]
+    assert asked[0].status == "running"
+
+
 @pytest.mark.parametrize("table", ["attempts", "ends", "decisions", "tasks"])
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM {}", "TRUNCATE {}", "UPDATE {} SET task_id = ''"]
