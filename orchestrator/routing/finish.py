@@ -94,11 +94,6 @@ def cheapest_finish(plan: Plan) -> float:
     return finish.needed()
 
 
-def quickest_finish(plan: Plan) -> float:
-    """How long the plan takes at most if every step takes the quickest choice."""
-    return sum(min(choice.seconds for choice in step) for step in plan)
-
-
 def cheapest(step: Step) -> Choice:
     """The choice that risks least."""
     return min(step, key=lambda choice: (choice.most, choice.cost))

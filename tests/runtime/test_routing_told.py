@@ -1,6 +1,7 @@
 """What is told of routing: why each model was asked, and what is believed of each step."""
 
 import json
+from decimal import Decimal
 
 from langgraph.graph import START, StateGraph
 from typer.testing import CliRunner
@@ -8,7 +9,7 @@ from typing_extensions import TypedDict
 
 from orchestrator import step
 from orchestrator.cli.main import app
-from orchestrator.reports.routing import status
+from orchestrator.reports.routing import choices, status
 
 
 class State(TypedDict, total=False):
@@ -114,3 +115,27 @@ async def test_the_status_is_of_the_version_that_was_asked_last(stage):
     (old, one), (new, another), (last, asks) = counted
     assert (one, another, last, asks) == (1, 1, old, 2)
     assert new != old
+
+
+TWO_HOSTS = """
+models:
+  near: {model: openai/one, max_output_tokens: 10, price: {input: 1, output: 1}}
+  other: {model: openai/other, max_output_tokens: 10, price: {input: 2, output: 2}}
+  far: {model: openai/one, api_base: https://far.example/v1, max_output_tokens: 10,
+        price: {input: 10, output: 10}}
+"""
+
+
+async def test_one_model_under_two_names_has_the_worst_case_of_the_one_that_is_asked(stage):
+    script = {"near": "no", "other": "no", "far": "2"}
+    policy = "budgets: {task: {limit: 1 USD}}\nsteps: {s: {models: [near, other, far]}}"
+    async with stage.orchestrator(policy, script=script, models=TWO_HOSTS) as orchestrator:
+        result = await orchestrator.run(GRAPH, {}, agent="a", task_id="t")
+    assert [one.model for one in result.attempts] == ["near", "other", "far"]
+    ((choice, _),) = choices(stage.store, "t")
+    bounds = [
+        {one["model"]: one["bound"] for one in each["candidates"]} for each in choice.body["stages"]
+    ]
+    near, far = bounds[0]["near"], bounds[2]["far"]
+    assert Decimal(far) == 10 * Decimal(near)
+    assert [sorted(one) for one in bounds] == [["near", "other"], ["far", "other"], ["far"]]

@@ -139,6 +139,11 @@ class Chooser:
             affordable = [] if judged else affordable[:1]
         if not affordable:
             return None
+        # Of several ways to one action the cheapest: nothing that is learned tells them apart.
+        ways: dict[str, Action] = {}
+        for one in affordable:
+            ways.setdefault(one.name, one)
+        affordable = list(ways.values())
         step, left_s = self.knowledge.step(self.key), self.errand.run.deadline.remaining_s
         known = self._outlooks(affordable, left_s)
         expected = [one for one in known if one.least_s <= left_s]
@@ -165,7 +170,7 @@ class Chooser:
         self._report_hopeless()
         if picked is None:
             return None
-        chosen = next(one for one in affordable if one.name == picked)
+        chosen = ways[picked]
         self.errand.needs_s = next(one.least_s for one in expected if one.action == picked)
         self._tried.add(chosen.settings.name)
         self.quotes.chosen(chosen)
