@@ -25,6 +25,8 @@ CELLS = 64
 LEAST = 1e-3
 """The least chance of success that is told from none: one hopeless step must not make all others
 worthless."""
+_FINEST = 1e-12
+"""Of what all steps can cost together: the least that a cell may be, so that cells are numbers."""
 _ROUNDING = 1e-9
 
 Law = Sequence[tuple[int, float]]
@@ -82,7 +84,7 @@ def prospects(
         One for each number of steps, none first.
     """
     dearest = sum(max(choice.most for step in cases for choice in step) for cases in stages)
-    cell = min(budget, dearest) / CELLS or 1.0
+    cell = max(min(budget, dearest) / CELLS, dearest * _FINEST) or 1.0
     found = [Prospect(cell, (1.0,) * (CELLS + 1), Finish(), 0.0, margin)]
     for cases in reversed(stages):
         found.append(_before(found[-1], cases))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 from math import inf, isclose
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.routing.finish import Choice, cheapest_finish
@@ -201,6 +201,7 @@ def chance(way):
 
 
 @given(plan=plans, budgets=st.tuples(st.floats(0, 1000), st.floats(0, 1000)))
+@example(plan=[[Choice(name="a", success=1.0, cost=1.0, most=1.0)]], budgets=(0.0, 2e-311))
 def test_more_money_is_never_worth_less(plan, budgets):
     accept = Choice(name="accept", success=1.0, cost=0, most=0)
     ahead = prospects([[step] for step in plan], max(budgets))[-1]
