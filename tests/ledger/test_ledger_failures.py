@@ -9,6 +9,7 @@ from orchestrator.core.errors import LedgerUnavailable
 from orchestrator.core.money import Money
 from orchestrator.ledger.refusals import AlreadyEnded, BudgetShort
 from orchestrator.ledger.remembered import Remembered
+from orchestrator.ledger.stores.memory import MemoryStore
 from orchestrator.ledger.stores.postgres import PostgresStore
 from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.unreliable_store import LOST, UNHEARD, Commits, UnreliableStore
@@ -366,11 +367,14 @@ async def test_verification_finds_orphans(frail, outside, statement, orphan):
     await frail.abandon()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def unreliable(request, ledger_path):
-    if request.param == "sqlite":
-        return UnreliableStore(SqliteStore(ledger_path), Commits())
-    return UnreliableStore(PostgresStore(request.getfixturevalue("postgres_url")), Commits())
+    stores = {
+        "memory": MemoryStore,
+        "sqlite": lambda: SqliteStore(ledger_path),
+        "postgres": lambda: PostgresStore(request.getfixturevalue("postgres_url")),
+    }
+    return UnreliableStore(stores[request.param](), Commits())
 
 
 @pytest.mark.parametrize("fault", [LOST, UNHEARD])

@@ -83,6 +83,9 @@ class MemoryStore(Alone, Undoing):
     def write(self, changes: Changes) -> None:
         """Write a batch's changes."""
         for hold, intent in changes.intents:
+            if intent.attempt_id in self._attempts:
+                message = f"attempt {intent.attempt_id} is there already"
+                raise LookupError(message)  # as any other store would
             stored = replace(intent, expires_at=from_us(hold.expires_at_us))
             self._put(self._attempts, intent.attempt_id, (hold, stored))
             self._put(self._attempt_ids, hold.seq, intent.attempt_id)
