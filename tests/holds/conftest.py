@@ -8,10 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -193,19 +196,44 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 class Lives:
     """Another process, as often as wanted, one at a time: see ``worker.py``."""
 
-    def __init__(self, mother: subprocess.Popen[str]) -> None:
+    def __init__(self, mother: subprocess.Popen[str], lines: SimpleQueue[str]) -> None:
         self._mother = mother
+        self._lines = lines
+        self._living = False
+        self._pid: int | None = None
 
     async def begin(self, order: dict[str, Any]) -> int:
         """Start one; returns its process id once its orchestrator is open."""
         self._mother.stdin.write(json.dumps(order) + "\n")
         self._mother.stdin.flush()
-        return (await self.heard())["is_open"]
+        self._living = True
+        self._pid = (await self.heard())["is_open"]
+        return self._pid
+
+    async def put_to_sleep(self, *files: Path) -> None:
+        """Stop it where it holds no lock: who is stopped in a write to SQLite keeps all others out.
+
+        Args:
+            files: The databases that it writes.
+        """
+        while True:
+            os.kill(self._pid, signal.SIGSTOP)
+            while not _is_stopped(self._pid):
+                await asyncio.sleep(0.001)
+            if all(map(_can_be_written, files)):
+                return
+            self.wake()
+            await asyncio.sleep(0.003)
+
+    def wake(self) -> None:
+        """Let it go on."""
+        os.kill(self._pid, signal.SIGCONT)
 
     async def heard(self) -> dict[str, Any]:
         """The next line it says; its last has the key ``is_over``."""
-        line = await asyncio.wait_for(asyncio.to_thread(self._mother.stdout.readline), 60)
-        return json.loads(line)
+        line = json.loads(await asyncio.to_thread(self._lines.get, timeout=60))
+        self._living = "is_over" not in line
+        return line
 
     async def rest(self) -> list[dict[str, Any]]:
         """What it says until it is over."""
@@ -219,9 +247,38 @@ class Lives:
         await self.begin(order)
         return await self.rest()
 
+    def end(self) -> None:
+        """Kill it if it still lives, so that the mother can have another."""
+        if self._living and self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            while "is_over" not in json.loads(self._lines.get(timeout=60)):
+                pass
+
+
+def _is_stopped(pid: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return state.stdout.startswith("T")
+
+
+def _can_be_written(file: Path) -> bool:
+    db = sqlite3.connect(file, timeout=0, isolation_level=None)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    else:
+        return True
+    finally:
+        db.close()
+
 
 @pytest.fixture(scope="session")
-def mother() -> Iterator[subprocess.Popen[str]]:
+def mother() -> Iterator[tuple[subprocess.Popen[str], SimpleQueue[str]]]:
+    lines: SimpleQueue[str] = SimpleQueue()
     with subprocess.Popen(
         [sys.executable, HERE / "worker.py"],
         stdin=subprocess.PIPE,
@@ -234,11 +291,17 @@ def mother() -> Iterator[subprocess.Popen[str]]:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         },
     ) as process:
-        assert json.loads(process.stdout.readline()) == {"is_ready": process.pid}
-        yield process
+        # A test's own thread that waits for a line for ever would keep its loop from closing.
+        listener = threading.Thread(target=lambda: deque(map(lines.put, process.stdout), 0))
+        listener.start()
+        assert json.loads(lines.get()) == {"is_ready": process.pid}
+        yield process, lines
         os.killpg(process.pid, signal.SIGKILL)  # its children, if one hangs, are in its group
+        listener.join()
 
 
 @pytest.fixture
-def lives(mother: subprocess.Popen[str]) -> Lives:
-    return Lives(mother)
+def lives(mother: tuple[subprocess.Popen[str], SimpleQueue[str]]) -> Iterator[Lives]:
+    several = Lives(*mother)
+    yield several
+    several.end()

@@ -145,9 +145,9 @@ def everything(ground) -> list[str]:
 
 async def test_an_owner_that_slept_through_its_takeover_is_fenced(ground, lives, plans):
     ground.upstream.add_faults(Fault(kind="slow", delay_s=0.1))
-    old = await lives.begin(ground.order([{"task_id": "t0"}], graph=PLAN))
+    await lives.begin(ground.order([{"task_id": "t0"}], graph=PLAN))
     await asyncio.wait_for(more_requests(ground, 4), 30)
-    os.kill(old, signal.SIGSTOP)
+    await lives.put_to_sleep(ground.path, ground.path.with_name("checkpoints.db"))
     asked = len(ground.upstream.log)
     async with ground.orchestrator() as orchestrator:
         result = await orchestrator.resume("t0")
@@ -157,7 +157,7 @@ async def test_an_owner_that_slept_through_its_takeover_is_fenced(ground, lives,
     assert len(doubts) == 1, "what the old owner has on the wire"
     assert len(ground.upstream.log) - asked == STEPS - asked + 1
     before = everything(ground)
-    os.kill(old, signal.SIGCONT)
+    lives.wake()
     (ended,) = await lives.rest()
     assert ended["status"] == "fenced"
     assert len(ground.upstream.log) == STEPS + 1, "it spends nothing more"
