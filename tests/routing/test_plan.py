@@ -156,7 +156,8 @@ def test_what_is_picked_fits_and_leaves_a_finish_where_one_can(plan, budget):
             assert found.choice.most + found.finish <= budget * (1 + 1e-6)
     elif found.choice is not None:
         assert found.choice.most == min(c.most for c in possible)
-        assert all(c.most + found.finish > budget for c in possible)
+        # Where a cost's scatter is known, a margin for it is kept on top.
+        assert all(c.most + found.finish > budget for c in possible if c.spread is None)
 
 
 @given(plan=plans, budget=st.floats(0, 1000))
