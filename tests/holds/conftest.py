@@ -199,14 +199,12 @@ class Lives:
     def __init__(self, mother: subprocess.Popen[str], lines: SimpleQueue[str]) -> None:
         self._mother = mother
         self._lines = lines
-        self._living = False
         self._pid: int | None = None
 
     async def begin(self, order: dict[str, Any]) -> int:
         """Start one; returns its process id once its orchestrator is open."""
         self._mother.stdin.write(json.dumps(order) + "\n")
         self._mother.stdin.flush()
-        self._living = True
         self._pid = (await self.heard())["is_open"]
         return self._pid
 
@@ -216,14 +214,15 @@ class Lives:
         Args:
             files: The databases that it writes.
         """
-        while True:
-            os.kill(self._pid, signal.SIGSTOP)
-            while not _is_stopped(self._pid):
-                await asyncio.sleep(0.001)
-            if all(map(_can_be_written, files)):
-                return
-            self.wake()
-            await asyncio.sleep(0.003)
+        async with asyncio.timeout(30):
+            while True:
+                os.kill(self._pid, signal.SIGSTOP)
+                while not _is_stopped(self._pid):
+                    await asyncio.sleep(0.001)
+                if all(map(_can_be_written, files)):
+                    return
+                self.wake()
+                await asyncio.sleep(0.003)
 
     def wake(self) -> None:
         """Let it go on."""
@@ -232,7 +231,8 @@ class Lives:
     async def heard(self) -> dict[str, Any]:
         """The next line it says; its last has the key ``is_over``."""
         line = json.loads(await asyncio.to_thread(self._lines.get, timeout=60))
-        self._living = "is_over" not in line
+        if "is_over" in line:
+            self._pid = None
         return line
 
     async def rest(self) -> list[dict[str, Any]]:
@@ -249,7 +249,7 @@ class Lives:
 
     def end(self) -> None:
         """Kill it if it still lives, so that the mother can have another."""
-        if self._living and self._pid is not None:
+        if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             while "is_over" not in json.loads(self._lines.get(timeout=60)):

@@ -1,14 +1,10 @@
 """Every store of ours does what the contract for stores asks."""
 
 import os
-from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.core.money import Money
-from orchestrator.ledger.records import AttemptIntent
 from orchestrator.ledger.stores.memory import MemoryStore
-from orchestrator.ledger.stores.rows import Changes, Hold, to_us
 from orchestrator.ledger.stores.sqlite import SqliteStore
 from orchestrator.testing.ledger_store import LedgerStoreContract, check_histories
 
@@ -16,7 +12,6 @@ STEPS = 100
 LONG = bool(os.environ.get("TORTURE"))
 HISTORIES = int(os.environ.get("TORTURE_HISTORIES", "100000")) if LONG else 2_000
 ON_ONE_STORE = 2_000
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class TestTheStoreInMemory(LedgerStoreContract):
@@ -25,28 +20,6 @@ class TestTheStoreInMemory(LedgerStoreContract):
     @pytest.fixture
     def make_store(self):
         return MemoryStore
-
-    def test_an_attempt_is_written_once(self):
-        """Any other store refuses it, so the model must not hide that somebody tries."""
-        intent = AttemptIntent(
-            attempt_id="a",
-            task_id="t",
-            epoch=1,
-            key="k",
-            request_hash="h",
-            step="s",
-            kind="ask",
-            model="m",
-            provider_model="m",
-            reserve=Money(1),
-            expires_at=NOON,
-            at=NOON,
-        )
-        hold = Hold(1, "a", "t", 1, 1, (), to_us(NOON), to_us(NOON), is_open=True)
-        store = MemoryStore()
-        store.write(Changes(intents=[(hold, intent)]))
-        with pytest.raises(LookupError, match="attempt a is there already"):
-            store.write(Changes(intents=[(hold, intent)]))
 
 
 class HastySqliteStore(SqliteStore):

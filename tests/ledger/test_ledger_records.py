@@ -17,7 +17,16 @@ from orchestrator.ledger.records import (
     AttemptRecord,
     Balance,
 )
-from orchestrator.ledger.stores.rows import AccountRow, Hold, Wanted, from_us, life_us, to_us
+from orchestrator.ledger.stores.memory import MemoryStore
+from orchestrator.ledger.stores.rows import (
+    AccountRow,
+    Changes,
+    Hold,
+    Wanted,
+    from_us,
+    life_us,
+    to_us,
+)
 from orchestrator.ledger.stores.sqlite import is_busy
 from orchestrator.ledger.stores.steady import steady_clock
 
@@ -158,3 +167,13 @@ def test_the_machines_clock_counts_microseconds():
     between = steady.now_us()
     after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     assert before // 1000 <= between <= after // 1000
+
+
+def test_the_store_in_memory_writes_an_attempt_once():
+    """Any other store refuses it, so the model must not hide that somebody tries."""
+    hold = Hold(1, "a", "t", 1, 10, (), to_us(NOON), to_us(NOON), is_open=True)
+    changes = Changes(intents=[(hold, record().intent)])
+    store = MemoryStore()
+    store.write(changes)
+    with pytest.raises(LookupError, match="attempt a is there already"):
+        store.write(changes)
